@@ -1,0 +1,71 @@
+//! The catalogue: `commands/*.yaml` read as written, checked, and kept as meant. Knows domain and the table of
+//! actions; nothing of chat, store or engine.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::domain::alert::Alert;
+use crate::domain::runbook::Runbook;
+use crate::domain::settings::Settings;
+
+/// Every runbook, by `pack/name`.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    books: BTreeMap<String, Arc<Runbook>>,
+}
+
+/// What a typed word means.
+#[derive(Debug, Clone)]
+pub enum Found {
+    /// This one.
+    One(Arc<Runbook>),
+    /// More than one pack has it: full names.
+    Many(Vec<String>),
+    /// None; these are near.
+    Nearest(Vec<String>),
+}
+
+/// Something wrong with a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file, as it was named.
+    pub file: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// The drawing: the lines around it and a caret.
+    pub picture: String,
+}
+
+impl Catalog {
+    /// Every runbook, by full name.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Runbook>> {
+        self.books.values()
+    }
+
+    /// What a word means where these packs are meant; no packs means all. A full name is always understood.
+    #[must_use]
+    pub fn find(&self, _word: &str, _packs: &[String]) -> Found {
+        todo!()
+    }
+
+    /// The runbooks for an alert.
+    #[must_use]
+    pub fn matching(&self, _alert: &Alert) -> Vec<Arc<Runbook>> {
+        todo!()
+    }
+}
+
+/// Reads and checks every file under `root`.
+///
+/// # Errors
+/// All problems at once.
+pub fn load(_root: &Path, _settings: &Settings) -> Result<Catalog, Vec<Problem>> {
+    todo!()
+}

@@ -1,0 +1,210 @@
+//! What a message says, as data; every platform renders the same card. Text from outside is only ever plain text.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::id::{ApprovalId, HandoffId, IncidentId, ReviewId, RunId};
+
+crate::domain::text_enum! {
+    /// How it feels; always said in words too.
+    Tone {
+        /// Neutral.
+        Info = "info",
+        /// All is well.
+        Good = "good",
+        /// Look at it.
+        Warning = "warning",
+        /// It is broken.
+        Bad = "bad",
+        /// Somebody is asked for something.
+        Ask = "ask",
+    }
+}
+
+/// One message's content.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Card {
+    /// One line.
+    pub title: String,
+    /// How it feels.
+    #[serde(default = "info")]
+    pub tone: Tone,
+    /// A word for where the thing stands, as in `running`, `awaiting_approval`, `done`, `open`; for programs.
+    #[serde(default)]
+    pub state: String,
+    /// Paragraphs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub body: Vec<String>,
+    /// Name and value pairs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<Field>,
+    /// A table, as of verdicts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<Table>,
+    /// Output as printed, shown in fixed width.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+    /// What people may press.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buttons: Vec<Button>,
+    /// A form to fill; its button submits it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<Form>,
+    /// Small print.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub footer: Option<String>,
+    /// People to be notified, by their ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<String>,
+    /// A page of ours about it, as a path under the public URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+}
+
+fn info() -> Tone {
+    Tone::Info
+}
+
+impl Default for Tone {
+    fn default() -> Self {
+        Self::Info
+    }
+}
+
+/// A name and a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
+    /// The name.
+    pub name: String,
+    /// The value.
+    pub value: String,
+}
+
+/// Rows under columns.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// Headings.
+    pub columns: Vec<String>,
+    /// Cells.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// Something to press.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Button {
+    /// Unique within the message, as in `approve`.
+    pub id: String,
+    /// What it says.
+    pub label: String,
+    /// Whether it is the dangerous one.
+    #[serde(default)]
+    pub danger: bool,
+    /// Asked for when it is pressed, and handed in with the press.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<Form>,
+    /// What it does. Kept on our side: a platform sees only the ids of message and button.
+    pub press: Press,
+}
+
+/// Fields to fill in.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Form {
+    /// Its heading.
+    pub title: String,
+    /// What it asks for.
+    pub inputs: Vec<Input>,
+}
+
+/// One field of a form.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    /// The argument's name.
+    pub name: String,
+    /// What it is called.
+    pub label: String,
+    /// One line of help.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Choices; empty means free text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
+    /// Filled in beforehand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// Whether it may be empty.
+    #[serde(default)]
+    pub optional: bool,
+    /// Whether several lines are expected.
+    #[serde(default)]
+    pub long: bool,
+}
+
+/// What a button does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Press {
+    /// Yes to a plan.
+    Approve(ApprovalId),
+    /// No to a plan.
+    Refuse(ApprovalId),
+    /// On alone; asks for `reason`.
+    BreakGlass(ApprovalId),
+    /// A break of glass was looked at; asks for `note`.
+    CloseReview(ReviewId),
+    /// Stop a run.
+    Cancel(RunId),
+    /// Propose the inverse of a finished run.
+    Undo(RunId),
+    /// Check a human step off; asks for `evidence` where it must.
+    Check(RunId, usize),
+    /// A human step did not work out.
+    CheckFailed(RunId, usize),
+    /// An unknown step did happen.
+    Confirm(RunId, usize),
+    /// An unknown step did not happen: run it again.
+    Rerun(RunId, usize),
+    /// Look at an incident.
+    Acknowledge(IncidentId),
+    /// Close an incident.
+    Resolve(IncidentId),
+    /// Accept a shift.
+    Accept(HandoffId),
+    /// Ask for a command as the one who presses; the values of a form are added to it.
+    Command(String),
+}
+
+/// Values of a form, by the names of its inputs.
+pub type Values = BTreeMap<String, Value>;
+
+impl Card {
+    /// The card as plain text: the twin that platforms show in notifications, and `--json` gives as `text`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut lines = vec![self.title.clone()];
+        lines.extend(self.body.iter().cloned());
+        lines.extend(self.fields.iter().map(|field| format!("{}: {}", field.name, field.value)));
+        if let Some(table) = &self.table {
+            lines.push(table.columns.join(" | "));
+            lines.extend(table.rows.iter().map(|row| row.join(" | ")));
+        }
+        lines.extend(self.output.iter().cloned());
+        lines.extend(self.footer.iter().cloned());
+        lines.join("\n")
+    }
+
+    /// The button with this id, or else with this label in any case.
+    #[must_use]
+    pub fn button(&self, word: &str) -> Option<&Button> {
+        let by_id = self.buttons.iter().find(|button| button.id == word);
+        by_id.or_else(|| self.buttons.iter().find(|button| button.label.to_lowercase() == word.to_lowercase()))
+    }
+
+    /// Adds a field.
+    #[must_use]
+    pub fn field(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.fields.push(Field { name: name.into(), value: value.into() });
+        self
+    }
+}

@@ -1,0 +1,164 @@
+//! A line of text becomes a checked command, or a helpful refusal. Knows domain and catalogue; pure.
+
+use std::sync::Arc;
+
+use crate::catalog::Catalog;
+use crate::domain::runbook::{Args, Param, Runbook};
+use crate::domain::settings::Settings;
+
+/// Where a line is read.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// The runbooks.
+    pub catalog: &'a Catalog,
+    /// Environments, channels, people.
+    pub settings: &'a Settings,
+    /// The channel it was typed in, if any.
+    pub channel: Option<&'a str>,
+}
+
+/// A runbook asked for, with checked arguments.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Which.
+    pub book: Arc<Runbook>,
+    /// With what.
+    pub args: Args,
+    /// Where.
+    pub env: Option<String>,
+}
+
+/// A checked line.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Run it.
+    Run(Request),
+    /// Show what it would do, and touch nothing: `plan rollback api prod`.
+    Plan(Request),
+    /// Explain whether that person may: `why ana rollback api prod`.
+    Why(String, Request),
+    /// What may I type, or how is this one used: `help [word]`.
+    Help(Option<String>),
+    /// Who is on call: `oncall [team]`.
+    OnCall(Option<String>),
+    /// The shift's summary: `handoff [team]`.
+    Handoff(Option<String>),
+    /// Open incidents: `incidents`.
+    Incidents,
+    /// What runs, and what ran lately: `runs`.
+    Runs,
+    /// What waits for me: `approvals`.
+    Approvals,
+    /// What is locked, by whom: `locks`.
+    Locks,
+    /// Write on the incident's timeline: `note restarted by hand`.
+    Note(String),
+    /// Open an incident by hand: `incident P1 checkout is slow`.
+    Declare(crate::domain::severity::Severity, String),
+    /// Look at this thread's incident: `ack`.
+    Acknowledge,
+    /// Close this thread's incident: `resolve`.
+    Resolve,
+    /// Stop a run, by its id or the only one that runs here: `cancel [run]`.
+    Cancel(Option<String>),
+    /// A one-time link to the console: `console`.
+    Console,
+}
+
+/// The words that no runbook may be called.
+pub const BUILT_IN: &[&str] = &[
+    "plan",
+    "why",
+    "help",
+    "oncall",
+    "handoff",
+    "incidents",
+    "runs",
+    "approvals",
+    "locks",
+    "note",
+    "incident",
+    "ack",
+    "resolve",
+    "cancel",
+    "console",
+];
+
+/// Why a line is no command.
+#[derive(Debug, Clone)]
+pub enum Unclear {
+    /// Nothing was typed.
+    Empty,
+    /// An unknown word; these are near.
+    Unknown(String, Vec<String>),
+    /// Several packs have it: full names.
+    Ambiguous(String, Vec<String>),
+    /// Arguments are missing; what was given is kept for the form. `env_missing` tells that the environment is, too.
+    Missing {
+        /// Which runbook.
+        book: Arc<Runbook>,
+        /// What was given.
+        given: Args,
+        /// The environment, if given.
+        env: Option<String>,
+        /// What is missing.
+        missing: Vec<Param>,
+        /// Whether the environment is missing.
+        env_missing: bool,
+    },
+    /// An argument is not what its parameter accepts.
+    Wrong {
+        /// Which runbook.
+        book: Arc<Runbook>,
+        /// The parameter's name, or `env`.
+        name: String,
+        /// What was typed.
+        got: String,
+        /// What is accepted, in words that follow "must be".
+        accepts: Accepts,
+    },
+    /// More words than parameters, or an unknown `name=value`.
+    Unexpected {
+        /// Which runbook.
+        book: Arc<Runbook>,
+        /// The word.
+        got: String,
+    },
+    /// A quote is not closed.
+    Quote,
+    /// A built-in word was used wrongly; this is how it is used.
+    Usage(&'static str),
+}
+
+/// What a parameter accepts, for people; words are chosen by `chat`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepts {
+    /// Text that matches this.
+    Pattern(String),
+    /// Text without a dash in front, of at most this many characters.
+    Text(usize),
+    /// A whole number in a range.
+    Integer(i64, i64),
+    /// One of these.
+    OneOf(Vec<String>),
+    /// A span in a range of seconds.
+    Duration(u64, u64),
+    /// A file of this directory.
+    FileIn(String),
+}
+
+/// Reads a line.
+///
+/// # Errors
+/// Why it is no command, with what would help.
+pub fn parse(_text: &str, _scene: Scene<'_>) -> Result<Command, Unclear> {
+    todo!()
+}
+
+/// Checks arguments that came by name, from a form, an alert's labels, a schedule or another runbook.
+///
+/// # Errors
+/// As [`parse`].
+pub fn check(_book: &Arc<Runbook>, _given: &Args, _env: Option<&str>, _scene: Scene<'_>) -> Result<Request, Unclear> {
+    todo!()
+}

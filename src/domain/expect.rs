@@ -1,0 +1,156 @@
+//! What a step's facts must be: the expected result apart from the exit code, and the condition of a branch.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::template::lookup;
+
+/// One expectation of one fact. Exactly one test field is set.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// Dotted path in the step's facts, as in `status`, `json.status`, `rows.0.count`.
+    pub fact: String,
+    /// What to call it in the verdict table; the path without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Equal to this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is: Option<Value>,
+    /// Not equal to this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_not: Option<Value>,
+    /// A number not under this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<f64>,
+    /// A number not over this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<f64>,
+    /// A text, or list, that contains this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contains: Option<String>,
+    /// A text that this regular expression finds something in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matches: Option<String>,
+    /// There, or not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exists: Option<bool>,
+}
+
+/// One line of a verdict table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// What was looked at.
+    pub what: String,
+    /// What it should be.
+    pub expected: String,
+    /// What it was.
+    pub observed: String,
+    /// Whether it holds.
+    pub holds: bool,
+}
+
+impl Expect {
+    /// How many test fields are set; anything but one is a mistake in the runbook.
+    #[must_use]
+    pub fn tests(&self) -> usize {
+        [
+            self.is.is_some(),
+            self.is_not.is_some(),
+            self.at_least.is_some(),
+            self.at_most.is_some(),
+            self.contains.is_some(),
+            self.matches.is_some(),
+            self.exists.is_some(),
+        ]
+        .into_iter()
+        .filter(|set| *set)
+        .count()
+    }
+
+    /// Judges a step's facts. A fact that is not there fails every test but `exists: false`.
+    #[must_use]
+    pub fn judge(&self, facts: &Value) -> Verdict {
+        let observed = lookup(facts, &self.fact);
+        let (expected, holds) = self.test(observed);
+        Verdict {
+            what: self.label.clone().unwrap_or_else(|| self.fact.clone()),
+            expected,
+            observed: observed.map_or_else(|| "—".to_owned(), show),
+            holds,
+        }
+    }
+
+    fn test(&self, observed: Option<&Value>) -> (String, bool) {
+        let number = observed.and_then(|value| value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()));
+        if let Some(want) = &self.is {
+            (show(want), observed.is_some_and(|got| same(got, want)))
+        } else if let Some(not) = &self.is_not {
+            (format!("≠ {}", show(not)), observed.is_some_and(|got| !same(got, not)))
+        } else if let Some(least) = self.at_least {
+            (format!("≥ {least}"), number.is_some_and(|got| got >= least))
+        } else if let Some(most) = self.at_most {
+            (format!("≤ {most}"), number.is_some_and(|got| got <= most))
+        } else if let Some(part) = &self.contains {
+            (format!("∋ {part}"), observed.is_some_and(|got| holds_part(got, part)))
+        } else if let Some(pattern) = &self.matches {
+            let found = regex::Regex::new(pattern).is_ok_and(|re| observed.is_some_and(|got| re.is_match(&show(got))));
+            (format!("~ {pattern}"), found)
+        } else {
+            let wanted = self.exists.unwrap_or(true);
+            (if wanted { "∃" } else { "∄" }.to_owned(), observed.is_some_and(|got| !got.is_null()) == wanted)
+        }
+    }
+}
+
+/// A value for people: text without quotes, the rest as JSON.
+#[must_use]
+pub fn show(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Equal, also across `3` and `"3"`: a placeholder in text and a number mean the same to a person.
+fn same(left: &Value, right: &Value) -> bool {
+    left == right || (left.as_f64().is_some() && left.as_f64() == right.as_f64()) || show(left) == show(right)
+}
+
+fn holds_part(got: &Value, part: &str) -> bool {
+    match got {
+        Value::Array(items) => items.iter().any(|item| show(item) == part),
+        other => show(other).contains(part),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn expect(text: Value) -> Expect {
+        serde_json::from_value(text).unwrap()
+    }
+
+    #[test]
+    fn each_test_judges_its_fact() {
+        let facts = json!({"status": 200, "json": {"status": "ok"}, "names": ["api", "db"], "days": "41"});
+        for (test, holds) in [
+            (json!({"fact": "status", "is": 200}), true),
+            (json!({"fact": "status", "is": "200"}), true),
+            (json!({"fact": "status", "is": 503}), false),
+            (json!({"fact": "json.status", "is_not": "error"}), true),
+            (json!({"fact": "days", "at_least": 30.0}), true),
+            (json!({"fact": "days", "at_most": 30.0}), false),
+            (json!({"fact": "names", "contains": "db"}), true),
+            (json!({"fact": "names", "contains": "d"}), false),
+            (json!({"fact": "json.status", "matches": "^(ok|degraded)$"}), true),
+            (json!({"fact": "nope", "exists": false}), true),
+            (json!({"fact": "nope", "is_not": "x"}), false),
+        ] {
+            assert_eq!(expect(test.clone()).judge(&facts).holds, holds, "{test}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The pure heart: nouns and rules. No async, no I/O, no clock, no wire formats.
+
+pub mod actor;
+pub mod alert;
+pub mod approval;
+pub mod digest;
+pub mod expect;
+pub mod incident;
+pub mod plan;
+pub mod policy;
+pub mod rota;
+pub mod run;
+pub mod runbook;
+pub mod settings;
+pub mod severity;
+pub mod step;
+pub mod template;
+mod text_enum;
+pub mod timeline;
+
+pub(crate) use text_enum::text_enum;

@@ -1,0 +1,161 @@
+//! The configuration as meant: people, environments, channels, teams. What the engine and the catalogue's checks
+//! are given; where it was written, and how, is the business of `config`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::actor::{Actor, PersonId, Platform, Role};
+use super::policy::ApprovalDefaults;
+use super::rota::Rota;
+use super::severity::Severity;
+
+super::text_enum! {
+    /// The language that people are spoken to in.
+    Language {
+        /// English.
+        En = "en",
+        /// Spanish.
+        Es = "es",
+    }
+}
+
+/// Everything that is decided about this installation, secrets apart.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Of cards and command line.
+    pub language: Language,
+    /// Where people reach us, without a slash at the end.
+    pub public_url: String,
+    /// Environments by name.
+    pub environments: BTreeMap<String, Environment>,
+    /// People by id.
+    pub people: BTreeMap<PersonId, Person>,
+    /// Roles and the roles that each includes.
+    pub roles: BTreeMap<Role, Vec<Role>>,
+    /// Channels by name.
+    pub channels: BTreeMap<String, Channel>,
+    /// Teams by name.
+    pub teams: BTreeMap<String, Team>,
+    /// Alert sources by name.
+    pub hooks: BTreeMap<String, HookSettings>,
+    /// Roles that approve unless a runbook says otherwise.
+    pub approver_roles: Vec<Role>,
+    /// Seconds until an approval dies unless a runbook says less.
+    pub approval_expires: u64,
+    /// When the on-call may go on alone.
+    pub break_glass: BreakGlass,
+}
+
+/// An environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// How many people must agree to a change.
+    pub approvals: u32,
+}
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Their id.
+    pub id: PersonId,
+    /// How they are called on cards.
+    pub name: String,
+    /// Roles that were given to them; included roles are added by [`Settings::actor`].
+    pub roles: Vec<Role>,
+    /// Their ids on other platforms: `T…/U…` on Slack, a user id on Discord.
+    pub identities: BTreeMap<Platform, String>,
+}
+
+/// A channel.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Channel {
+    /// The platform it is on, and its id there.
+    pub platforms: BTreeMap<Platform, String>,
+    /// Packs whose commands are typed here without their prefix; empty means all.
+    pub packs: Vec<String>,
+    /// Taken when no environment is typed.
+    pub environment: Option<String>,
+    /// The team whose rota is meant here.
+    pub team: Option<String>,
+}
+
+/// A team.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Team {
+    /// Where its shift changes are posted.
+    pub channel: String,
+    /// Who is on call.
+    pub rota: Option<Rota>,
+}
+
+/// An alert source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookSettings {
+    /// How its bodies are read, as in `alertmanager`.
+    pub dialect: String,
+    /// Where its incidents open.
+    pub channel: String,
+    /// Taken when an alert has no `env` or `environment` label.
+    pub environment: Option<String>,
+}
+
+/// When the on-call may go on alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakGlass {
+    /// Seconds without an answer.
+    pub after: u64,
+    /// In incidents of these severities.
+    pub severities: Vec<Severity>,
+    /// Channels that hear of it, beside the run's own.
+    pub announce: Vec<String>,
+}
+
+impl Settings {
+    /// A person as an actor on a platform, with every role that their roles include; none for strangers.
+    #[must_use]
+    pub fn actor(&self, person: &str, platform: Platform) -> Option<Actor> {
+        let person = self.people.get(person)?;
+        let mut roles = BTreeSet::new();
+        let mut todo = person.roles.clone();
+        while let Some(role) = todo.pop() {
+            if roles.insert(role.clone()) {
+                todo.extend(self.roles.get(&role).into_iter().flatten().cloned());
+            }
+        }
+        Some(Actor { id: person.id.clone(), platform, roles })
+    }
+
+    /// The person with this identity on a platform; on the console the identity is the person's id.
+    #[must_use]
+    pub fn person_of(&self, platform: Platform, identity: &str) -> Option<&Person> {
+        if platform == Platform::Console {
+            return self.people.get(identity);
+        }
+        self.people.values().find(|person| person.identities.get(&platform).is_some_and(|id| id == identity))
+    }
+
+    /// How a person is called on cards.
+    #[must_use]
+    pub fn name_of<'a>(&'a self, person: &'a str) -> &'a str {
+        self.people.get(person).map_or(person, |person| person.name.as_str())
+    }
+
+    /// What holds for approvals in an environment where a runbook says nothing.
+    #[must_use]
+    pub fn approval_defaults(&self, env: Option<&str>) -> ApprovalDefaults {
+        let environment = env.and_then(|env| self.environments.get(env));
+        ApprovalDefaults {
+            roles: self.approver_roles.clone(),
+            expires: self.approval_expires,
+            count: environment.map_or(0, |environment| environment.approvals),
+        }
+    }
+
+    /// The platform that a channel's messages go to: Slack or Discord where it has one, or else the console.
+    #[must_use]
+    pub fn platform_of(&self, channel: &str) -> Platform {
+        let platforms = self.channels.get(channel).map(|channel| &channel.platforms);
+        platforms.and_then(|platforms| platforms.keys().max().copied()).unwrap_or(Platform::Console)
+    }
+}

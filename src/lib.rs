@@ -1,0 +1,17 @@
+//! Sereno: a chat-ops bot for on-call engineers. Three doors in (chat, alert hooks, command line), one engine, two
+//! ports out (chat platforms, actions), one database. `docs/architecture.md` draws it; `tests/architecture.rs`
+//! holds who may import whom.
+
+pub mod catalog;
+pub mod chat;
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod domain;
+pub mod engine;
+pub mod executor;
+pub mod http;
+pub mod id;
+pub mod secret;
+pub mod store;
+pub mod words;
