@@ -217,6 +217,9 @@ pub struct StepBody {
     /// What it waits for while it is held.
     #[serde(default)]
     pub hold: Option<Hold>,
+    /// The run that it waits for.
+    #[serde(default)]
+    pub child: Option<RunId>,
     /// When its last attempt started.
     #[serde(default)]
     pub started_at: Option<Timestamp>,

@@ -58,14 +58,14 @@ fn one_field(title: String, name: &str, label: String, optional: bool) -> Form {
 }
 
 /// A time of day in UTC, for people who compare clocks; dates are shown only when they differ from today's.
-fn clock_time(at: Timestamp, now: Timestamp) -> String {
+pub fn clock_time(at: Timestamp, now: Timestamp) -> String {
     let (at, now) = (at.to_jiff().to_zoned(jiff::tz::TimeZone::UTC), now.to_jiff().to_zoned(jiff::tz::TimeZone::UTC));
     let format = if at.date() == now.date() { "%H:%M:%S UTC" } else { "%Y-%m-%d %H:%M UTC" };
     at.strftime(format).to_string()
 }
 
 /// A span for people: `41 s`, `4 min`, `2 h 05 min`.
-fn span(length: std::time::Duration) -> String {
+pub fn span(length: std::time::Duration) -> String {
     match length.as_secs() {
         seconds @ 0..=119 => format!("{seconds} s"),
         seconds @ 120..=7199 => format!("{} min", seconds / 60),
