@@ -1,6 +1,8 @@
 //! Port 2: actions. One file an action, one line in [`ACTIONS`]; help, schema, docs and tests iterate over it.
 //! Knows nothing of chat, store or engine.
 
+mod redact;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +11,13 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Timestamp;
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
 use crate::domain::step::Outcome;
 use crate::secret::Secret;
+
+pub use redact::{Redactor, Stream};
 
 /// One action with its fields, ready to be planned and run.
 #[async_trait]
@@ -30,6 +35,11 @@ pub trait Action: Send + Sync {
     /// # Errors
     /// In words, when that cannot be told now.
     async fn plan(&self, tools: &Tools) -> Result<Plan, String>;
+
+    /// Names of the secrets that it refers to, so that an unknown one is found when the runbook is read.
+    fn secrets(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Does it. Called only after the start is in the journal; stops when the context is cancelled.
     async fn run(&self, cx: &StepContext) -> Outcome;
@@ -65,6 +75,19 @@ pub struct Tools {
     pub secrets: Arc<BTreeMap<String, Secret>>,
     /// The Docker engine's address; none means the platform's default.
     pub docker_host: Option<String>,
+    /// Takes every known secret out of what actions print and find.
+    pub redactor: Arc<Redactor>,
+}
+
+impl Tools {
+    /// Tools with these secrets. `extra` are secrets that no runbook may name, such as console tokens and hook
+    /// secrets, but that must not be printed either.
+    #[must_use]
+    pub fn new(secrets: BTreeMap<String, Secret>, extra: &[(String, Secret)], docker_host: Option<String>) -> Self {
+        let named = secrets.iter().map(|(name, secret)| (name.as_str(), secret));
+        let redactor = Redactor::new(named.chain(extra.iter().map(|(name, secret)| (name.as_str(), secret))));
+        Self { secrets: Arc::new(secrets), docker_host, redactor: Arc::new(redactor) }
+    }
 }
 
 /// What one attempt is given.
@@ -74,6 +97,10 @@ pub struct StepContext {
     pub tools: Tools,
     /// Same for every attempt of one step of one run; sent to systems that take one.
     pub idempotency_key: String,
+    /// What the step may do, as declared or presumed: what was killed half-way is Unknown above Read.
+    pub effect: Effect,
+    /// When the attempt started.
+    pub started_at: Timestamp,
     /// Longest time it may take.
     pub timeout: Duration,
     /// Cancelled when a person cancels the run or the process ends.
