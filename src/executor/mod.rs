@@ -1,7 +1,16 @@
 //! Port 2: actions. One file an action, one line in [`ACTIONS`]; help, schema, docs and tests iterate over it.
 //! Knows nothing of chat, store or engine.
 
+mod ask;
+pub mod http;
+mod note;
+pub mod output;
+pub mod process;
 mod redact;
+mod runbook;
+mod shell;
+pub mod value;
+mod wait;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Timestamp;
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
-use crate::domain::step::Outcome;
+use crate::domain::step::{Outcome, Output, Report};
 use crate::secret::Secret;
 
 pub use redact::{Redactor, Stream};
@@ -60,7 +69,15 @@ pub struct ActionSpec {
 }
 
 /// Every action there is.
-pub static ACTIONS: &[ActionSpec] = &[];
+#[rustfmt::skip] // one line an action
+pub static ACTIONS: &[ActionSpec] = &[
+    http::SPEC,
+    shell::SPEC,
+    wait::SPEC,
+    note::SPEC,
+    ask::SPEC,
+    runbook::SPEC,
+];
 
 /// The action with this name.
 #[must_use]
@@ -105,4 +122,57 @@ pub struct StepContext {
     pub timeout: Duration,
     /// Cancelled when a person cancels the run or the process ends.
     pub cancel: CancellationToken,
+}
+
+impl StepContext {
+    /// What an attempt came to that was stopped half-way: nobody knows, unless it only looked.
+    #[must_use]
+    pub fn half_way(&self, report: Report) -> Outcome {
+        if self.effect > Effect::Read { Outcome::Unknown(report) } else { Outcome::Failed(report) }
+    }
+}
+
+/// Plans a step. The only way to a plan: here it takes the step's effect, if that is higher than what the action
+/// certainly does, and loses every known secret that a runbook or an argument spells out.
+///
+/// # Errors
+/// In words, as [`Action::plan`].
+pub async fn plan(action: &dyn Action, tools: &Tools, effect: Effect) -> Result<Plan, String> {
+    let shown = |text: &str| output::clean(&tools.redactor.text(text));
+    let plan = action.plan(tools).await.map_err(|error| shown(&error))?;
+    Ok(Plan {
+        effect: plan.effect.max(effect),
+        target: shown(&plan.target),
+        line: shown(&plan.line),
+        // Not cleaned: two plans that differ in a character nobody sees are two plans.
+        exact: tools.redactor.value(&plan.exact),
+        ..plan
+    })
+}
+
+/// Runs a step. The only way to an outcome: here everything that it says is cleaned and redacted once more, whatever
+/// the action did about it.
+pub async fn run(action: &dyn Action, cx: &StepContext) -> Outcome {
+    let shown = |text: &str| cx.tools.redactor.text(&output::clean(text));
+    let gate = |report: Report| Report {
+        facts: redact::map_text(&report.facts, &shown),
+        line: shown(&report.line),
+        output: report.output.map(|output| Output { head: shown(&output.head), tail: shown(&output.tail), ..output }),
+    };
+    match action.run(cx).await {
+        Outcome::Done(report) => Outcome::Done(gate(report)),
+        Outcome::Failed(report) => Outcome::Failed(gate(report)),
+        Outcome::Unknown(report) => Outcome::Unknown(gate(report)),
+        Outcome::Hold(hold) => Outcome::Hold(hold),
+    }
+}
+
+/// The JSON Schema of an action's fields.
+fn schema_of<T: schemars::JsonSchema>() -> Value {
+    schemars::schema_for!(T).into()
+}
+
+/// Reads an action's fields.
+fn read<T: serde::de::DeserializeOwned>(with: &Value) -> Result<T, String> {
+    T::deserialize(with).map_err(|error| error.to_string())
 }
