@@ -10,6 +10,7 @@ pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod executor;
+pub mod hooks;
 pub mod http;
 pub mod id;
 pub mod secret;

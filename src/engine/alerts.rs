@@ -31,12 +31,16 @@ impl Engine {
     /// Handles an alert body: every group's alerts in one transaction.
     pub(super) async fn alerted(self: &Arc<Self>, delivery: &Delivery, hook: &str, body: &str) -> Result<()> {
         let settings = self.settings.load_full();
-        let alerts = settings.hooks.get(hook).map(|known| hooks::parse(&known.dialect, hook, body));
+        let alerts = settings.hooks.get(hook).and_then(|known| {
+            let dialect = hooks::find(&known.dialect)?;
+            Some((dialect.parse)(hook, body, known.environment.as_deref()))
+        });
         let mut tx = self.store.begin().await?;
         let alerts = match alerts {
             Some(Ok(alerts)) => alerts,
             unreadable => {
-                let why = unreadable.and_then(std::result::Result::err).unwrap_or_else(|| "no such hook any more".to_owned());
+                let why =
+                    unreadable.and_then(std::result::Result::err).unwrap_or_else(|| "no such hook any more".to_owned());
                 tracing::warn!(hook, why, "an alert body could not be read; it is kept in the inbox");
                 inbox::finish(&mut tx, &delivery.id, DeliveryState::Failed).await?;
                 return tx.commit().await;
@@ -79,14 +83,14 @@ impl Engine {
             incidents::upsert_alert(tx, &incident.id, alert, self.clock.now()).await?;
         }
         let stored = incidents::alerts(tx, &incident.id).await?;
-        let incident = self.propose(tx, incident, &stored, hook).await?;
+        let incident = self.propose(tx, incident, &stored).await?;
         let settings = self.settings.load_full();
         let card = cards::incident(self.desk(&settings), &incident, &stored);
         self.post_as(tx, &incident.body.message, &incident.body.place, &card, None).await?;
         let stream = incident_stream(&incident.id);
         let body = json!({"title": incident.body.title, "severity": incident.severity, "group": key, "alerts": group});
         self.enter(tx, stream, SERENO, EntryKind::Opened, body).await?;
-        self.diagnose(tx, &incident, &stored, hook).await
+        self.diagnose(tx, &incident, &stored).await
     }
 
     fn new_incident(&self, hook: &str, key: &str, worst: &Alert) -> Incident {
@@ -154,10 +158,8 @@ impl Engine {
     }
 
     /// Chooses up to three runbooks to propose: those for the alert that change something, then those they name.
-    async fn propose(&self, tx: &mut Tx, mut incident: Incident, alerts: &[Alert], hook: &str) -> Result<Incident> {
+    async fn propose(&self, tx: &mut Tx, mut incident: Incident, alerts: &[Alert]) -> Result<Incident> {
         let catalog = self.catalog.load_full();
-        let settings = self.settings.load_full();
-        let fallback = settings.hooks.get(hook).and_then(|hook| hook.environment.clone());
         let matching = matching(&catalog, alerts);
         let named = matching.iter().flat_map(|book| {
             let full = |name: &String| if name.contains('/') { name.clone() } else { format!("{}/{name}", book.pack) };
@@ -176,7 +178,7 @@ impl Engine {
             .map(|book| Invocation {
                 runbook: book.full_name(),
                 args: args_from(book, alerts),
-                env: env_from(book, alerts, fallback.clone()),
+                env: env_from(book, alerts),
             })
             .take(3)
             .collect();
@@ -185,13 +187,12 @@ impl Engine {
     }
 
     /// Runs the read-only steps of the matching runbooks, in the thread.
-    async fn diagnose(self: &Arc<Self>, tx: &mut Tx, incident: &Incident, alerts: &[Alert], hook: &str) -> Result<()> {
+    async fn diagnose(self: &Arc<Self>, tx: &mut Tx, incident: &Incident, alerts: &[Alert]) -> Result<()> {
         let catalog = self.catalog.load_full();
         let settings = self.settings.load_full();
-        let fallback = settings.hooks.get(hook).and_then(|hook| hook.environment.clone());
         let reads = |book: &&Arc<Runbook>| book.steps.first().is_some_and(|step| step.effect == Effect::Read);
         for book in matching(&catalog, alerts).iter().filter(reads).take(DIAGNOSES) {
-            let env = env_from(book, alerts, fallback.clone());
+            let env = env_from(book, alerts);
             let invocation = Invocation { runbook: book.full_name(), args: args_from(book, alerts), env };
             let Ok(request) = self.check(&settings, &invocation, &Args::new(), None) else { continue };
             let start = Start {
@@ -246,7 +247,8 @@ impl Engine {
         incident.state = IncidentState::Acknowledged;
         incident.acknowledged_at = Some(self.clock.now());
         incident.body.commander = Some(heard.actor.id.clone());
-        self.turn_incident(tx, heard, incident, IncidentState::Open, ("thread_acknowledged", EntryKind::Acknowledged)).await
+        self.turn_incident(tx, heard, incident, IncidentState::Open, ("thread_acknowledged", EntryKind::Acknowledged))
+            .await
     }
 
     /// Somebody closes an incident.
@@ -282,7 +284,8 @@ impl Engine {
     }
 
     async fn already(&self, tx: &mut Tx, heard: &Heard, incident: &Incident) -> Result<()> {
-        let who = incident.body.commander.as_deref().map(|id| heard.settings.name_of(id).to_owned()).unwrap_or_default();
+        let who =
+            incident.body.commander.as_deref().map(|id| heard.settings.name_of(id).to_owned()).unwrap_or_default();
         let key = if incident.state == IncidentState::Resolved { "already_resolved" } else { "already_acknowledged" };
         self.tell(tx, heard, key, context! { who }).await
     }
@@ -312,8 +315,8 @@ pub(super) fn args_from(book: &Runbook, alerts: &[Alert]) -> Args {
     args
 }
 
-/// The environment that labels give, or the hook's, if it is one of the runbook's.
-pub(super) fn env_from(book: &Runbook, alerts: &[Alert], fallback: Option<String>) -> Option<String> {
-    let labels = alerts.iter().find_map(|alert| alert.labels.get("env").or_else(|| alert.labels.get("environment")));
-    labels.cloned().or(fallback).filter(|env| book.environments.contains(env))
+/// The environment that labels give, if it is one of the runbook's.
+pub(super) fn env_from(book: &Runbook, alerts: &[Alert]) -> Option<String> {
+    let label = alerts.iter().find_map(|alert| alert.labels.get("env").or_else(|| alert.labels.get("environment")));
+    label.filter(|env| book.environments.contains(env)).cloned()
 }

@@ -41,7 +41,13 @@ pub(super) type DryRun = (Vec<PlannedStep>, Vec<(String, String)>);
 
 impl Engine {
     /// Answers a line of chat.
-    pub(super) async fn heard(self: &Arc<Self>, delivery: &Delivery, actor: Actor, place: &Place, text: &str) -> Result<()> {
+    pub(super) async fn heard(
+        self: &Arc<Self>,
+        delivery: &Delivery,
+        actor: Actor,
+        place: &Place,
+        text: &str,
+    ) -> Result<()> {
         let incident = match &place.thread {
             Some(root) => incidents::of_thread(&mut self.store.read().await?, root).await?,
             None => None,
@@ -86,7 +92,7 @@ impl Engine {
                 for (name, value) in super::alerts::args_from(&book, &alerts) {
                     given.entry(name).or_insert(value);
                 }
-                let env = env.or_else(|| super::alerts::env_from(&book, &alerts, None));
+                let env = env.or_else(|| super::alerts::env_from(&book, &alerts));
                 Ok(command::check(&book, &given, env.as_deref(), scene).map(Command::Run))
             }
             (parsed, _) => Ok(parsed),
@@ -134,7 +140,8 @@ impl Engine {
         let helpers = helpers(&heard.settings, request, &heard.place.channel);
         let card = cards::denied(self.desk(&heard.settings), &command, denied, &helpers);
         self.whisper(tx, &heard.place, &heard.actor.id, &card, &heard.delivery).await?;
-        let stream = heard.incident.as_ref().map_or_else(|| "system".to_owned(), |incident| incident_stream(&incident.id));
+        let stream =
+            heard.incident.as_ref().map_or_else(|| "system".to_owned(), |incident| incident_stream(&incident.id));
         let body = json!({"command": command, "channel": heard.place.channel, "why": denied});
         self.enter(tx, stream, &heard.actor.id, EntryKind::Denied, body).await
     }
@@ -161,7 +168,9 @@ impl Engine {
             Unclear::Empty => cards::unclear(say("empty", context! {}), &[]),
             Unclear::Quote => cards::unclear(say("quote", context! {}), &[]),
             Unclear::Usage(usage) => cards::unclear(say("built_in_usage", context! { usage }), &[]),
-            Unclear::Unknown(word, near) if near.is_empty() => cards::unclear(say("unknown_none", context! { word }), &[]),
+            Unclear::Unknown(word, near) if near.is_empty() => {
+                cards::unclear(say("unknown_none", context! { word }), &[])
+            }
             Unclear::Unknown(word, near) => {
                 cards::unclear(say("unknown_near", context! { word, near => near.join(", ") }), &invocations(&near))
             }
@@ -256,8 +265,7 @@ fn accepted(accepts: &Accepts) -> (&'static str, minijinja::Value) {
 
 /// What a person may ask for here, by full name.
 pub(super) fn allowed(catalog: &crate::catalog::Catalog, actor: &Actor, channel: Option<&str>) -> Vec<Arc<Runbook>> {
-    let may = |book: &&Arc<Runbook>| {
-        policy::authorize(Ask { actor, runbook: book, args: None, env: None, channel }).is_ok()
-    };
+    let may =
+        |book: &&Arc<Runbook>| policy::authorize(Ask { actor, runbook: book, args: None, env: None, channel }).is_ok();
     catalog.all().filter(may).cloned().collect()
 }

@@ -181,9 +181,17 @@ impl Engine {
     }
 
     /// Takes somebody's yes or no. The approval's row is locked first, so that votes at the same moment see each other.
-    pub(super) async fn decide(&self, tx: &mut Tx, heard: &Heard, id: &ApprovalId, yes: bool, reason: Option<String>) -> Result<()> {
+    pub(super) async fn decide(
+        &self,
+        tx: &mut Tx,
+        heard: &Heard,
+        id: &ApprovalId,
+        yes: bool,
+        reason: Option<String>,
+    ) -> Result<()> {
         let Some(mut approval) = approvals::get(tx, id).await? else { return Ok(()) };
-        if approval.state == ApprovalState::Pending && !approvals::update(tx, &approval, ApprovalState::Pending).await? {
+        if approval.state == ApprovalState::Pending && !approvals::update(tx, &approval, ApprovalState::Pending).await?
+        {
             let Some(moved) = approvals::get(tx, id).await? else { return Ok(()) };
             approval = moved;
         }

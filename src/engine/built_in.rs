@@ -64,13 +64,16 @@ impl Engine {
     async fn help(&self, tx: &mut Tx, heard: &Heard, word: Option<&str>) -> Result<()> {
         let catalog = self.catalog.load_full();
         let mut books = allowed(&catalog, &heard.actor, Some(&heard.place.channel));
-        let packs = heard.settings.channels.get(&heard.place.channel).map(|channel| channel.packs.clone()).unwrap_or_default();
+        let packs =
+            heard.settings.channels.get(&heard.place.channel).map(|channel| channel.packs.clone()).unwrap_or_default();
         if let Some(word) = word {
             match catalog.find(word, &packs) {
                 Found::One(book) => books.retain(|known| known.full_name() == book.full_name()),
                 Found::Many(names) => books.retain(|known| names.contains(&known.full_name())),
                 Found::Nearest(near) => {
-                    return self.answer_unclear(tx, heard, crate::command::Unclear::Unknown(word.to_owned(), near)).await;
+                    return self
+                        .answer_unclear(tx, heard, crate::command::Unclear::Unknown(word.to_owned(), near))
+                        .await;
                 }
             }
         } else if !packs.is_empty() {
@@ -118,7 +121,8 @@ impl Engine {
         Ok(match approval {
             None => desk.words.say("card.allowed", context! { who, command, rule, file }),
             Some(needed) => {
-                let values = context! { who, command, rule, file, count => needed.count, roles => needed.roles.join(", ") };
+                let values =
+                    context! { who, command, rule, file, count => needed.count, roles => needed.roles.join(", ") };
                 desk.words.say("card.allowed_approval", values)
             }
         })
@@ -168,7 +172,9 @@ impl Engine {
             .await?
             .into_iter()
             .filter(|run| run.body.place.channel == heard.place.channel)
-            .filter(|run| heard.place.thread.is_none() || heard.place.thread == run.body.place.under(&run.body.message).thread)
+            .filter(|run| {
+                heard.place.thread.is_none() || heard.place.thread == run.body.place.under(&run.body.message).thread
+            })
             .collect();
         match here.as_slice() {
             [] => self.tell(tx, heard, "no_run_here", context! {}).await,

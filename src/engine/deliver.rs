@@ -61,7 +61,8 @@ impl Engine {
     }
 
     async fn send(&self, chat: &dyn Chat, message: &Message) -> Answer {
-        let card: Card = serde_json::from_value(message.card.clone()).map_err(|error| ChatError::Refused(error.to_string()))?;
+        let card: Card =
+            serde_json::from_value(message.card.clone()).map_err(|error| ChatError::Refused(error.to_string()))?;
         let thread = match &message.place.thread {
             Some(root) => self.external_of(root).await.map_err(|error| ChatError::Unavailable(error.to_string()))?,
             None => None,
@@ -79,7 +80,9 @@ impl Engine {
                 Some(external) => chat.edit(external, outgoing).await.map(|()| external.clone()),
             }
         };
-        tokio::time::timeout(DEADLINE, call).await.unwrap_or_else(|_| Err(ChatError::Unavailable("no answer in time".to_owned())))
+        tokio::time::timeout(DEADLINE, call)
+            .await
+            .unwrap_or_else(|_| Err(ChatError::Unavailable("no answer in time".to_owned())))
     }
 
     async fn external_of(&self, root: &crate::id::MessageId) -> Result<Option<String>> {
@@ -91,7 +94,9 @@ impl Engine {
         let now = self.clock.now();
         match result {
             Ok(external) => messages::posted(tx, &message.id, message.version, external).await,
-            Err(ChatError::RateLimited(wait)) => messages::postpone(tx, &message.id, now.after(*wait), "rate limited").await,
+            Err(ChatError::RateLimited(wait)) => {
+                messages::postpone(tx, &message.id, now.after(*wait), "rate limited").await
+            }
             Err(ChatError::Unavailable(why)) => {
                 let pause = Duration::from_secs(1 << message.attempts.min(6)).min(LONGEST_PAUSE);
                 messages::postpone(tx, &message.id, now.after(pause), why).await

@@ -12,7 +12,6 @@ use crate::domain::run::{Cause, Run, RunState};
 use crate::domain::runbook::Effect;
 use crate::domain::step::{Hold, Outcome, Report, StepEvent, StepRun, StepState};
 use crate::domain::{actor, policy};
-use crate::id::RunId;
 use crate::store::{Result, runs, steps};
 
 impl Engine {
@@ -86,7 +85,7 @@ impl Engine {
             NoPlan::Later => self.words().get("card.depends"),
             NoPlan::Why(why) => why,
         };
-        let line = self.words().say("card.plan_failed", context! { why => self.tools.redactor.text(&why) });
+        let line = self.words().say("card.plan_failed", context! { why });
         self.fail(run, step, line).await
     }
 
@@ -115,9 +114,7 @@ impl Engine {
     async fn resume(self: &Arc<Self>, run: &Run, step: &StepRun, due: bool) -> Result<bool> {
         let words = self.words();
         let outcome = match &step.body.hold {
-            Some(Hold::For(_)) if due => {
-                Outcome::Done(Report { line: words.get("card.waited"), ..Report::default() })
-            }
+            Some(Hold::For(_)) if due => Outcome::Done(Report { line: words.get("card.waited"), ..Report::default() }),
             Some(Hold::Runbook(_)) => match self.child_outcome(step).await? {
                 Some(outcome) => outcome,
                 None => return Ok(false),

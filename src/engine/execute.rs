@@ -15,7 +15,7 @@ use crate::domain::digest;
 use crate::domain::run::Run;
 use crate::domain::step::{Outcome, Report, StepEvent, StepRun, StepState};
 use crate::domain::timeline::EntryKind;
-use crate::executor::{Action, StepContext};
+use crate::executor::{self, Action, StepContext};
 use crate::id::RunId;
 use crate::store::{Result, Tx, runs, steps};
 
@@ -67,10 +67,16 @@ impl Engine {
         let place = (run.id.clone(), step.position);
         self.lock_running().insert(place.clone(), cancel.clone());
         let timeout = Duration::from_secs(step.body.step.timeout);
-        let effect = step.body.step.effect;
-        let cx = StepContext { tools: self.tools.clone(), idempotency_key, timeout, cancel, effect };
+        let cx = StepContext {
+            tools: self.tools.clone(),
+            idempotency_key,
+            effect: step.body.step.effect,
+            started_at: self.clock.now(),
+            timeout,
+            cancel,
+        };
         self.tasks.spawn(async move {
-            let outcome = match tokio::time::timeout(timeout + GRACE, action.run(&cx)).await {
+            let outcome = match tokio::time::timeout(timeout + GRACE, executor::run(action.as_ref(), &cx)).await {
                 Ok(outcome) => outcome,
                 Err(_) => {
                     let line = engine.words().get("card.no_answer");
@@ -94,7 +100,9 @@ impl Engine {
                     tracing::warn!(%run, position = step.position, "a step ended after its lease was lost; its outcome is not used");
                     return;
                 }
-                Err(error) => tracing::error!(%run, position = step.position, %error, "a step's outcome could not be stored yet"),
+                Err(error) => {
+                    tracing::error!(%run, position = step.position, %error, "a step's outcome could not be stored yet")
+                }
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(5));

@@ -21,7 +21,9 @@ impl Engine {
     pub(super) async fn offer_glass(&self) -> Result<usize> {
         let now = self.clock.now();
         let pending = approvals::pending(&mut self.store.read().await?).await?;
-        let due = |approval: &Approval| !approval.body.glass_offered && approval.body.break_glass_at.is_some_and(|at| at <= now);
+        let due = |approval: &Approval| {
+            !approval.body.glass_offered && approval.body.break_glass_at.is_some_and(|at| at <= now)
+        };
         let mut offered = 0;
         for mut approval in pending.into_iter().filter(due) {
             let mut tx = self.store.begin().await?;
@@ -36,7 +38,13 @@ impl Engine {
     }
 
     /// The on-call goes on alone.
-    pub(super) async fn break_glass(&self, tx: &mut Tx, heard: &Heard, id: &ApprovalId, reason: Option<String>) -> Result<()> {
+    pub(super) async fn break_glass(
+        &self,
+        tx: &mut Tx,
+        heard: &Heard,
+        id: &ApprovalId,
+        reason: Option<String>,
+    ) -> Result<()> {
         let Some(mut approval) = approvals::get(tx, id).await? else { return Ok(()) };
         let Some(run) = runs::get(tx, &approval.run).await? else { return Ok(()) };
         if let Some(card) = self.glass_objection(tx, heard, &approval, reason.as_deref()).await? {
@@ -55,7 +63,8 @@ impl Engine {
         self.refresh(tx, &run.id).await?;
         self.announce(tx, heard, &run, &reason).await?;
         let review = self.open_review(tx, heard, &run, &reason).await?;
-        let body = json!({"run": run.id, "approval": id, "digest": approval.plan_digest, "reason": reason, "review": review});
+        let body =
+            json!({"run": run.id, "approval": id, "digest": approval.plan_digest, "reason": reason, "review": review});
         self.enter(tx, stream_of(&run), &heard.actor.id, EntryKind::BrokeGlass, body).await
     }
 
@@ -79,7 +88,8 @@ impl Engine {
             return Ok(Some(cards::objection(desk, &over, &decided)));
         }
         let Some(at) = approval.body.break_glass_at else {
-            let severities = settings.break_glass.severities.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let severities =
+                settings.break_glass.severities.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             return Ok(Some(cards::line(desk, "glass_not_here", context! { severities })));
         };
         if now < at {
@@ -141,7 +151,13 @@ impl Engine {
     }
 
     /// Closes a review: somebody else, who may approve, with a note.
-    pub(super) async fn close_review(&self, tx: &mut Tx, heard: &Heard, id: &ReviewId, note: Option<String>) -> Result<()> {
+    pub(super) async fn close_review(
+        &self,
+        tx: &mut Tx,
+        heard: &Heard,
+        id: &ReviewId,
+        note: Option<String>,
+    ) -> Result<()> {
         let desk = self.desk(&heard.settings);
         let Some(review) = reviews::get(tx, id).await? else { return Ok(()) };
         let roles = &heard.settings.approver_roles;

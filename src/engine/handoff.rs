@@ -58,7 +58,9 @@ impl Engine {
         let (settings, now) = (self.settings.load_full(), self.clock.now());
         let mut posted = 0;
         for (name, team) in &settings.teams {
-            let Some((rota, shift)) = team.rota.as_ref().and_then(|rota| Some((rota, rota.shift(now)?))) else { continue };
+            let Some((rota, shift)) = team.rota.as_ref().and_then(|rota| Some((rota, rota.shift(now)?))) else {
+                continue;
+            };
             let begun = now.since(shift.from);
             let outgoing = rota.on_call(shift.from.before(Duration::from_secs(1)));
             if begun > LATE || outgoing.is_none() {
@@ -80,7 +82,13 @@ impl Engine {
         Ok(posted)
     }
 
-    async fn hand_over(&self, tx: &mut Tx, place: &Place, packet: Shift, reply_to: Option<&crate::id::DeliveryId>) -> Result<()> {
+    async fn hand_over(
+        &self,
+        tx: &mut Tx,
+        place: &Place,
+        packet: Shift,
+        reply_to: Option<&crate::id::DeliveryId>,
+    ) -> Result<()> {
         self.hand_over_at(tx, place, packet, self.clock.now(), reply_to).await.map(drop)
     }
 
@@ -137,7 +145,11 @@ impl Engine {
             ),
             denied: count(&[EntryKind::Denied]),
             pending,
-            unknown: steps::in_state(db, StepState::Unknown).await?.into_iter().map(|step| step.body.step.title).collect(),
+            unknown: steps::in_state(db, StepState::Unknown)
+                .await?
+                .into_iter()
+                .map(|step| step.body.step.title)
+                .collect(),
             reviews: reviews::open(db).await?.len(),
             ..Shift::default()
         })

@@ -49,8 +49,7 @@ impl Engine {
         let spec = executor::find(name).ok_or_else(|| NoPlan::Why(format!("there is no action {name:?}")))?;
         let action = (spec.parse)(&filled).map_err(NoPlan::Why)?;
         let effect = action.effect(Some(declared)).map_err(NoPlan::Why)?;
-        let mut plan = action.plan(&self.tools).await.map_err(NoPlan::Why)?;
-        plan.effect = plan.effect.max(effect).max(declared);
+        let plan = executor::plan(action.as_ref(), &self.tools, effect).await.map_err(NoPlan::Why)?;
         Ok(Planned { action, plan })
     }
 

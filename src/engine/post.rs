@@ -13,7 +13,13 @@ use crate::store::{Result, Tx, messages, timeline};
 
 impl Engine {
     /// Posts a card, and gives its message.
-    pub(super) async fn post(&self, tx: &mut Tx, place: &Place, card: &Card, reply_to: Option<&DeliveryId>) -> Result<MessageId> {
+    pub(super) async fn post(
+        &self,
+        tx: &mut Tx,
+        place: &Place,
+        card: &Card,
+        reply_to: Option<&DeliveryId>,
+    ) -> Result<MessageId> {
         let id = MessageId::new();
         self.post_as(tx, &id, place, card, reply_to).await?;
         Ok(id)
@@ -32,7 +38,14 @@ impl Engine {
     }
 
     /// Says something to one person alone, where they asked.
-    pub(super) async fn whisper(&self, tx: &mut Tx, place: &Place, to: &str, card: &Card, reply_to: &DeliveryId) -> Result<()> {
+    pub(super) async fn whisper(
+        &self,
+        tx: &mut Tx,
+        place: &Place,
+        to: &str,
+        card: &Card,
+        reply_to: &DeliveryId,
+    ) -> Result<()> {
         let message = self.message(&MessageId::new(), place, card, Some(to), Some(reply_to))?;
         messages::insert(tx, &message).await
     }
@@ -69,7 +82,14 @@ impl Engine {
     }
 
     /// Writes one entry. Called last in a transaction: it takes the head of the chain.
-    pub(super) async fn enter(&self, tx: &mut Tx, stream: String, actor: &str, kind: EntryKind, body: Value) -> Result<()> {
+    pub(super) async fn enter(
+        &self,
+        tx: &mut Tx,
+        stream: String,
+        actor: &str,
+        kind: EntryKind,
+        body: Value,
+    ) -> Result<()> {
         let entry = NewEntry { stream, at: self.clock.now(), actor: actor.to_owned(), kind, body };
         timeline::append(tx, vec![entry]).await
     }

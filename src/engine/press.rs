@@ -48,7 +48,13 @@ impl Engine {
         tx.commit().await
     }
 
-    async fn dispatch(&self, tx: &mut Tx, heard: &Heard, press: Press, values: &crate::chat::card::Values) -> Result<()> {
+    async fn dispatch(
+        &self,
+        tx: &mut Tx,
+        heard: &Heard,
+        press: Press,
+        values: &crate::chat::card::Values,
+    ) -> Result<()> {
         let text = |name: &str| values.get(name).and_then(Value::as_str).map(str::to_owned);
         match press {
             Press::Approve(id) => self.decide(tx, heard, &id, true, None).await,
@@ -58,7 +64,9 @@ impl Engine {
             Press::Cancel(id) => self.cancel(tx, heard, &id).await,
             Press::Undo(id) => self.undo(tx, heard, &id).await,
             Press::Check(run, position) => self.check_off(tx, heard, (&run, position), true, text("evidence")).await,
-            Press::CheckFailed(run, position) => self.check_off(tx, heard, (&run, position), false, text("evidence")).await,
+            Press::CheckFailed(run, position) => {
+                self.check_off(tx, heard, (&run, position), false, text("evidence")).await
+            }
             Press::Confirm(run, position) => self.settle_unknown(tx, heard, (&run, position), true).await,
             Press::Rerun(run, position) => self.settle_unknown(tx, heard, (&run, position), false).await,
             Press::Acknowledge(id) => self.acknowledge(tx, heard, &id).await,
@@ -118,7 +126,14 @@ impl Engine {
     }
 
     /// A person has done a human step, or could not.
-    async fn check_off(&self, tx: &mut Tx, heard: &Heard, at: (&RunId, usize), done: bool, note: Option<String>) -> Result<()> {
+    async fn check_off(
+        &self,
+        tx: &mut Tx,
+        heard: &Heard,
+        at: (&RunId, usize),
+        done: bool,
+        note: Option<String>,
+    ) -> Result<()> {
         let Some((run, mut step)) = self.step_at(tx, heard, at, StepState::Holding).await? else { return Ok(()) };
         let Some(Hold::Person { evidence, roles, .. }) = step.body.hold.clone() else {
             return self.tell(tx, heard, "step_moved_on", context! {}).await;
@@ -133,7 +148,8 @@ impl Engine {
         }
         let values = context! { who => heard.settings.name_of(&heard.actor.id), note => note.clone() };
         let line = self.words().say("card.checked_by", values);
-        let report = Report { facts: json!({"by": heard.actor.id, "evidence": note, "done": done}), line, output: None };
+        let report =
+            Report { facts: json!({"by": heard.actor.id, "evidence": note, "done": done}), line, output: None };
         let outcome = if done { Outcome::Done(report) } else { Outcome::Failed(report) };
         self.conclude(tx, &run, &mut step, outcome).await?;
         self.decided(tx, heard, &run, &step, json!({"done": done, "evidence": note})).await
@@ -168,7 +184,13 @@ impl Engine {
     }
 
     /// The run and step of a button, if the step still is where the button was offered.
-    async fn step_at(&self, tx: &mut Tx, heard: &Heard, at: (&RunId, usize), state: StepState) -> Result<Option<(Run, StepRun)>> {
+    async fn step_at(
+        &self,
+        tx: &mut Tx,
+        heard: &Heard,
+        at: (&RunId, usize),
+        state: StepState,
+    ) -> Result<Option<(Run, StepRun)>> {
         let (run, position) = at;
         let (run, step) = (runs::get(tx, run).await?, steps::get(tx, run, position).await?);
         match (run, step) {

@@ -41,8 +41,11 @@ impl Engine {
             return Ok(false);
         }
         let settings = self.settings.load_full();
-        let invocation = Invocation { runbook: book.full_name(), args: schedule.args.clone(), env: schedule.env.clone() };
-        let Ok(request) = self.check(&settings, &invocation, &Args::new(), Some(&schedule.channel)) else { return Ok(false) };
+        let invocation =
+            Invocation { runbook: book.full_name(), args: schedule.args.clone(), env: schedule.env.clone() };
+        let Ok(request) = self.check(&settings, &invocation, &Args::new(), Some(&schedule.channel)) else {
+            return Ok(false);
+        };
         let mut tx = self.store.begin().await?;
         if !schedules::claim(&mut tx, &key, at).await? {
             return Ok(false);

@@ -182,7 +182,10 @@ fn lock_key(start: &Start) -> Option<String> {
     }
     let scope = super::plan::scope_of(args, env.as_deref(), &start.by.id);
     let own = book.lock.as_ref().and_then(|Template(text)| template::fill(&json!(text), &scope).ok());
-    let key = own.map_or_else(|| format!("{} {}", book.full_name(), env.as_deref().unwrap_or("")), |key| crate::domain::expect::show(&key));
+    let key = own.map_or_else(
+        || format!("{} {}", book.full_name(), env.as_deref().unwrap_or("")),
+        |key| crate::domain::expect::show(&key),
+    );
     Some(key.trim().to_owned())
 }
 
@@ -190,5 +193,8 @@ fn lock_key(start: &Start) -> Option<String> {
 fn next_of(run: &Run) -> Vec<Invocation> {
     let book = &run.body.runbook;
     let full = |name: &String| if name.contains('/') { name.clone() } else { format!("{}/{name}", book.pack) };
-    book.next.iter().map(|name| Invocation { runbook: full(name), args: run.body.args.clone(), env: run.body.env.clone() }).collect()
+    book.next
+        .iter()
+        .map(|name| Invocation { runbook: full(name), args: run.body.args.clone(), env: run.body.env.clone() })
+        .collect()
 }

@@ -81,7 +81,8 @@ impl Engine {
             return outcome;
         };
         *verdicts = step.expect.iter().map(|expect| expect.judge(&report.facts)).collect();
-        let missed: Vec<&str> = verdicts.iter().filter(|verdict| !verdict.holds).map(|verdict| verdict.what.as_str()).collect();
+        let missed: Vec<&str> =
+            verdicts.iter().filter(|verdict| !verdict.holds).map(|verdict| verdict.what.as_str()).collect();
         if missed.is_empty() {
             return Outcome::Done(report);
         }
@@ -94,7 +95,11 @@ impl Engine {
         let settings = self.settings.load_full();
         let words = self.words();
         let failed = |line: String| Outcome::Failed(Report { line, ..Report::default() });
-        let full = if next.runbook.contains('/') { next.runbook.clone() } else { format!("{}/{}", run.body.runbook.pack, next.runbook) };
+        let full = if next.runbook.contains('/') {
+            next.runbook.clone()
+        } else {
+            format!("{}/{}", run.body.runbook.pack, next.runbook)
+        };
         let next = Invocation { runbook: full, env: next.env.or_else(|| run.body.env.clone()), ..next };
         let Ok(request) = self.check(&settings, &next, &Args::new(), Some(&run.body.place.channel)) else {
             return Ok(failed(words.say("card.unknown_command", context! { word => next.runbook })));
@@ -111,7 +116,8 @@ impl Engine {
             (Ok(authorized), _) => authorized,
             (Err(_), Cause::Schedule) => policy::automatic(),
             (Err(_), _) => {
-                let values = context! { who => settings.name_of(&by.id), command => super::answer::command_line(&request) };
+                let values =
+                    context! { who => settings.name_of(&by.id), command => super::answer::command_line(&request) };
                 return Ok(failed(words.say("card.child_denied", values)));
             }
         };
@@ -141,7 +147,12 @@ impl Engine {
 
     async fn after_success(&self, tx: &mut Tx, run: &Run, step: &StepRun) -> Result<()> {
         let Some(report) = step.body.report() else { return Ok(()) };
-        let taken = step.body.step.branches.iter().find(|branch| branch.when.iter().all(|when| when.judge(&report.facts).holds));
+        let taken = step
+            .body
+            .step
+            .branches
+            .iter()
+            .find(|branch| branch.when.iter().all(|when| when.judge(&report.facts).holds));
         match taken {
             Some(branch) => self.skip_to(tx, run, step.position, &branch.goto).await,
             None => Ok(()),

@@ -51,7 +51,8 @@ impl Engine {
             let card = cards::line(self.desk(&heard.settings), "nothing_to_undo", context! {});
             return self.whisper(tx, &heard.place, &heard.actor.id, &card, &heard.delivery).await;
         }
-        let book = Runbook { name: format!("{}.undo", run.body.runbook.name), steps: inverse, ..run.body.runbook.clone() };
+        let book =
+            Runbook { name: format!("{}.undo", run.body.runbook.name), steps: inverse, ..run.body.runbook.clone() };
         let request = Request { book: Arc::new(book), args: run.body.args.clone(), env: run.body.env.clone() };
         let ask = Ask {
             actor: &heard.actor,
