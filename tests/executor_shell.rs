@@ -38,15 +38,19 @@ fn script(dir: &Path, name: &str, text: &str) -> PathBuf {
     file
 }
 
-/// Processes of a group that still run: `pgrp` is the third field after the name in /proc/PID/stat.
-fn alive(group: &str) -> Vec<String> {
+/// Which of these processes, and of the group that the first one leads, still run. In /proc/PID/stat the name is
+/// followed by state, parent and group.
+fn alive(pids: &str) -> Vec<String> {
+    let pids: Vec<&str> = pids.split_whitespace().collect();
     let stats = std::fs::read_dir("/proc")
         .unwrap()
         .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("stat")).ok());
     stats
         .filter(|stat| {
-            let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-            fields.get(2) == Some(&group) && fields.first() != Some(&"Z")
+            let (head, tail) = stat.rsplit_once(')').unwrap_or_default();
+            let fields: Vec<&str> = tail.split_whitespace().collect();
+            let ours = pids.contains(&head.split(' ').next().unwrap_or_default()) || fields.get(2) == pids.first();
+            ours && fields.first() != Some(&"Z")
         })
         .collect()
 }
@@ -221,7 +225,7 @@ async fn a_program_that_is_not_there_has_not_run() {
 async fn time_up_ends_grandchildren_that_ignore_the_polite_signal() {
     let dir = tempfile::tempdir().unwrap();
     let stubborn =
-        "trap '' TERM; (trap '' TERM; while :; do sleep 1; done) & echo $$ > group; while :; do sleep 1; done";
+        "trap '' TERM; (trap '' TERM; while :; do sleep 1; done) & echo $$ $! > group; while :; do sleep 1; done";
     let cx = context(&Tools::default(), Effect::Change, Duration::from_millis(300));
     let outcome = run_in(&cx, json!({ "argv": ["sh", "-c", stubborn], "dir": dir.path() })).await;
     assert!(matches!(&outcome, Outcome::Unknown(report) if report.line.contains("not finished")), "{outcome:?}");
@@ -263,7 +267,7 @@ async fn a_program_that_died_by_a_signal_half_way_is_unknown() {
 async fn what_a_program_leaves_in_the_background_ends_with_it() {
     let dir = tempfile::tempdir().unwrap();
     // The child keeps the pipe open: reading to its end alone would wait for ever.
-    let leaves = "echo $$ > group; sleep 1000 & echo done";
+    let leaves = "sleep 1000 & echo $$ $! > group; echo done";
     let report = done(read(json!({ "argv": ["sh", "-c", leaves], "dir": dir.path() })).await);
     assert_eq!(report.facts["lines"], json!(["done"]));
     assert_eq!(alive(&written(&dir.path().join("group")).await), Vec::<String>::new());
@@ -284,7 +288,7 @@ async fn a_daemon_that_left_the_group_and_holds_the_pipe_does_not_hold_the_step(
 async fn dropping_a_step_ends_its_group() {
     let dir = tempfile::tempdir().unwrap();
     let group = dir.path().join("group");
-    let with = json!({ "argv": ["sh", "-c", "echo $$ > group; sleep 1000 & sleep 1000"], "dir": dir.path() });
+    let with = json!({ "argv": ["sh", "-c", "sleep 1000 & echo $$ $! > group; sleep 1000"], "dir": dir.path() });
     let group = tokio::select! {
         outcome = read(with) => panic!("ended by itself: {outcome:?}"),
         group = written(&group) => group,
