@@ -12,6 +12,7 @@ pub mod engine;
 pub mod executor;
 pub mod http;
 pub mod id;
+pub mod problem;
 pub mod secret;
 pub mod store;
 pub mod words;
