@@ -13,6 +13,7 @@ pub mod executor;
 pub mod hooks;
 pub mod http;
 pub mod id;
+pub mod problem;
 pub mod secret;
 pub mod store;
 pub mod words;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::domain::alert::Alert;
 use crate::domain::runbook::Runbook;
 use crate::domain::settings::Settings;
+pub use crate::problem::Problem;
 
 /// Every runbook, by `pack/name`.
 #[derive(Debug, Clone, Default)]
@@ -24,23 +25,6 @@ pub enum Found {
     Many(Vec<String>),
     /// None; these are near.
     Nearest(Vec<String>),
-}
-
-/// Something wrong with a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The file, as it was named.
-    pub file: String,
-    /// Line, from 1.
-    pub line: usize,
-    /// Column, from 1.
-    pub column: usize,
-    /// What is wrong.
-    pub message: String,
-    /// What to do.
-    pub hint: Option<String>,
-    /// The drawing: the lines around it and a caret.
-    pub picture: String,
 }
 
 impl Catalog {
