@@ -40,7 +40,7 @@ pub struct App {
 pub enum BuildError {
     /// Runbooks or configuration are wrong; all problems at once.
     #[error("{}", catalog::render(.0, catalog::Format::Text))]
-    Problems(Vec<catalog::Problem>),
+    Problems(Vec<crate::problem::Problem>),
     /// The database does not answer, or is not ours to use.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -127,7 +127,7 @@ impl App {
     }
 }
 
-fn tell_refused(what: &str, problems: &[catalog::Problem]) {
+fn tell_refused(what: &str, problems: &[crate::problem::Problem]) {
     let text = catalog::render(problems, catalog::Format::Text);
     tracing::error!(what, problems = problems.len(), "what was read again is wrong, so the last good one stays:\n{text}");
 }

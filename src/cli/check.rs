@@ -9,7 +9,8 @@ use super::Failure;
 use super::args::{CheckOptions, SchemaOptions, shell_words};
 use super::failure::CONFIG;
 use super::serve::load;
-use crate::catalog::{self, Format, Problem};
+use crate::catalog::{self, Format};
+use crate::problem::Problem;
 use crate::config;
 
 /// Checks everything at once.

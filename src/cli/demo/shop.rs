@@ -33,7 +33,13 @@ pub async fn serve(address: &str, dir: PathBuf) -> Result<ExitCode, Failure> {
     let routes = axum::Router::new()
         .route("/health", get(move || answer(health.clone(), true)))
         .route("/release", get(move || answer(release.clone(), false)));
-    axum::serve(listener, routes).await.map_err(anyhow::Error::from)?;
+    let parent_ended = async {
+        let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;
+    };
+    tokio::select! {
+        served = axum::serve(listener, routes) => served.map_err(anyhow::Error::from)?,
+        () = parent_ended => {}
+    }
     Ok(ExitCode::SUCCESS)
 }
 
