@@ -1,5 +1,6 @@
 //! The pure heart: nouns and rules. No async, no I/O, no clock, no wire formats.
 
+pub mod accept;
 pub mod actor;
 pub mod alert;
 pub mod approval;
@@ -13,6 +14,7 @@ pub mod run;
 pub mod runbook;
 pub mod settings;
 pub mod severity;
+pub mod span;
 pub mod step;
 pub mod template;
 mod text_enum;
