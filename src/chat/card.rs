@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -74,7 +75,7 @@ impl Default for Tone {
 }
 
 /// A name and a value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Field {
     /// The name.
     pub name: String,
@@ -83,7 +84,7 @@ pub struct Field {
 }
 
 /// Rows under columns.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Table {
     /// Headings.
     pub columns: Vec<String>,
@@ -109,7 +110,7 @@ pub struct Button {
 }
 
 /// Fields to fill in.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Form {
     /// Its heading.
     pub title: String,
@@ -118,7 +119,7 @@ pub struct Form {
 }
 
 /// One field of a form.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Input {
     /// The argument's name.
     pub name: String,

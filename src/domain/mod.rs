@@ -15,6 +15,7 @@ pub mod settings;
 pub mod severity;
 pub mod step;
 pub mod template;
+pub mod text;
 mod text_enum;
 pub mod timeline;
 
