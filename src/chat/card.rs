@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::runbook::Invocation;
 use crate::id::{ApprovalId, HandoffId, IncidentId, ReviewId, RunId};
 
 crate::domain::text_enum! {
@@ -50,9 +51,6 @@ pub struct Card {
     /// What people may press.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub buttons: Vec<Button>,
-    /// A form to fill; its button submits it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub form: Option<Form>,
     /// Small print.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub footer: Option<String>,
@@ -172,8 +170,8 @@ pub enum Press {
     Resolve(IncidentId),
     /// Accept a shift.
     Accept(HandoffId),
-    /// Ask for a command as the one who presses; the values of a form are added to it.
-    Command(String),
+    /// Ask for a runbook as the one who presses; the values of a form are added to its arguments.
+    Ask(Invocation),
 }
 
 /// Values of a form, by the names of its inputs.

@@ -93,7 +93,7 @@ pub struct RunBody {
     /// Who cancelled it.
     #[serde(default)]
     pub cancelled_by: Option<String>,
-    /// Notes that people added while they checked steps off.
+    /// The run whose steps it undoes.
     #[serde(default)]
     pub undo_of: Option<RunId>,
 }

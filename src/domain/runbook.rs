@@ -14,6 +14,19 @@ use super::template::Template;
 /// Arguments by parameter name, checked and typed.
 pub type Args = BTreeMap<String, Value>;
 
+/// A runbook with everything that is needed to ask for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invocation {
+    /// `pack/name`.
+    pub runbook: String,
+    /// Arguments by name; those that are missing are asked for.
+    #[serde(default)]
+    pub args: Args,
+    /// The environment.
+    #[serde(default)]
+    pub env: Option<String>,
+}
+
 /// A runbook: a command that people may type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Runbook {

@@ -71,8 +71,6 @@ pub(super) struct CardView {
     pub output: Option<String>,
     /// What may be pressed.
     pub buttons: Vec<ButtonView>,
-    /// A form to fill in; the first button submits it.
-    pub form: Option<Form>,
     /// Small print.
     pub footer: Option<String>,
     /// A page of ours about it, as a path.
@@ -117,7 +115,6 @@ impl CardView {
             table: card.table,
             output: card.output,
             buttons: card.buttons.into_iter().map(Into::into).collect(),
-            form: card.form,
             footer: card.footer,
             link: card.link.filter(|link| is_our_path(link)),
             at: message.at.to_string(),

@@ -161,3 +161,11 @@ pub async fn postpone(_tx: &mut Tx, _id: &MessageId, _not_before: Timestamp, _er
 pub async fn undelivered(_db: &mut Db) -> Result<i64> {
     todo!()
 }
+
+/// Claims a due message for one delivery: others leave it alone until `until`. False if somebody else has.
+///
+/// # Errors
+/// The database's.
+pub async fn claim(_tx: &mut Tx, _id: &MessageId, _now: Timestamp, _until: Timestamp) -> Result<bool> {
+    todo!()
+}
