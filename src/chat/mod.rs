@@ -3,6 +3,7 @@
 
 pub mod card;
 pub mod cards;
+pub mod console;
 
 use std::time::Duration;
 

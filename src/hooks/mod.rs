@@ -4,13 +4,16 @@ pub mod alertmanager;
 
 use crate::domain::alert::Alert;
 
+/// Reads a body that came through a hook with this name; an alert without an environment of its own is given the
+/// third. Errors say in words what is odd about the body.
+pub type Parse = fn(&str, &str, Option<&str>) -> Result<Vec<Alert>, String>;
+
 /// How one kind of source writes.
 pub struct Dialect {
     /// The word in `hooks.<name>.dialect`.
     pub name: &'static str,
-    /// Reads a body that came through the hook; an alert without an environment of its own is given `environment`.
-    /// Errors say in words what is odd about the body.
-    pub parse: fn(hook: &str, body: &str, environment: Option<&str>) -> Result<Vec<Alert>, String>,
+    /// How its bodies are read.
+    pub parse: Parse,
 }
 
 /// Every dialect there is.
