@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
+pub use crate::domain::runbook::BUILT_IN;
 use crate::domain::runbook::{Args, Param, Runbook};
 use crate::domain::settings::Settings;
 
@@ -64,25 +65,6 @@ pub enum Command {
     /// A one-time link to the console: `console`.
     Console,
 }
-
-/// The words that no runbook may be called.
-pub const BUILT_IN: &[&str] = &[
-    "plan",
-    "why",
-    "help",
-    "oncall",
-    "handoff",
-    "incidents",
-    "runs",
-    "approvals",
-    "locks",
-    "note",
-    "incident",
-    "ack",
-    "resolve",
-    "cancel",
-    "console",
-];
 
 /// Why a line is no command.
 #[derive(Debug, Clone)]

@@ -27,6 +27,25 @@ pub struct Invocation {
     pub env: Option<String>,
 }
 
+/// The words of the command line that no runbook may be called; `command` reads them, the catalogue refuses them.
+pub const BUILT_IN: &[&str] = &[
+    "plan",
+    "why",
+    "help",
+    "oncall",
+    "handoff",
+    "incidents",
+    "runs",
+    "approvals",
+    "locks",
+    "note",
+    "incident",
+    "ack",
+    "resolve",
+    "cancel",
+    "console",
+];
+
 /// A runbook: a command that people may type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Runbook {
@@ -56,7 +75,7 @@ pub struct Runbook {
     pub approval: Vec<ApprovalRule>,
     /// Alerts that this runbook is for.
     pub alerts: Vec<AlertMatch>,
-    /// Runbooks to propose after it, by name.
+    /// Runbooks to propose after it, by full name.
     pub next: Vec<String>,
     /// When it runs by itself.
     pub schedule: Vec<Schedule>,
@@ -108,7 +127,7 @@ pub struct Param {
     /// One line for the form and for help.
     #[serde(default)]
     pub about: Option<String>,
-    /// Taken when nothing is typed; without it the parameter is required.
+    /// Taken when nothing is typed, as steps get it; without it the parameter is required.
     #[serde(default)]
     pub default: Option<Value>,
     /// The alert label that fills it in an incident.

@@ -7,14 +7,19 @@ use super::Engine;
 use super::answer::{Heard, allowed, command_line};
 use super::post::incident_stream;
 use crate::catalog::Found;
-use crate::chat::cards;
+use crate::chat::card::Card;
+use crate::chat::cards::{self, Desk};
+use crate::clock::Timestamp;
 use crate::command::{Command, Request};
+use crate::domain::actor::Platform;
 use crate::domain::digest;
 use crate::domain::policy::{self, Ask};
 use crate::domain::runbook::Effect;
+use crate::domain::settings::Settings;
 use crate::domain::timeline::EntryKind;
 use crate::id::RunId;
 use crate::secret::Secret;
+use crate::words::Words;
 use crate::store::{Result, Tx, approvals, incidents, locks, runs, sessions};
 
 /// How long a one-time link may be used.
@@ -57,7 +62,7 @@ impl Engine {
     }
 
     /// An answer for everybody who reads here.
-    pub(super) async fn reply(&self, tx: &mut Tx, heard: &Heard, card: &crate::chat::card::Card) -> Result<()> {
+    pub(super) async fn reply(&self, tx: &mut Tx, heard: &Heard, card: &Card) -> Result<()> {
         self.post(tx, &heard.place, card, Some(&heard.delivery)).await.map(drop)
     }
 
@@ -84,48 +89,12 @@ impl Engine {
     }
 
     async fn why(&self, tx: &mut Tx, heard: &Heard, person: &str, request: &Request) -> Result<()> {
-        let line = self.explain(&heard.settings, person, request, Some(&heard.place.channel));
+        let line = explain(&heard.settings, person, request, Some(&heard.place.channel));
         let card = match line {
             Ok(line) => cards::unclear(line, &[]),
             Err(card) => *card,
         };
         self.whisper(tx, &heard.place, &heard.actor.id, &card, &heard.delivery).await
-    }
-
-    /// Why somebody may or may not: a sentence, or a refusal's card.
-    ///
-    /// # Errors
-    /// The card of the refusal.
-    pub fn explain(
-        &self,
-        settings: &crate::domain::settings::Settings,
-        person: &str,
-        request: &Request,
-        channel: Option<&str>,
-    ) -> std::result::Result<String, Box<crate::chat::card::Card>> {
-        let desk = self.desk(settings);
-        let command = command_line(request);
-        let Some(actor) = settings.actor(person, crate::domain::actor::Platform::Console) else {
-            return Ok(desk.words.say("card.unknown_person", context! { who => person }));
-        };
-        let env = request.env.as_deref();
-        let ask = Ask { actor: &actor, runbook: &request.book, args: Some(&request.args), env, channel };
-        let authorized = match policy::authorize(ask) {
-            Ok(authorized) => authorized,
-            Err(denied) => return Err(Box::new(cards::denied(desk, &command, &denied, &[]))),
-        };
-        let worst = request.book.steps.iter().map(|step| step.effect).max().unwrap_or(Effect::Read);
-        let approval = policy::approval_for(&request.book, worst, env, &settings.approval_defaults(env));
-        let who = settings.name_of(person);
-        let (rule, file) = (authorized.rule() + 1, request.book.file.clone());
-        Ok(match approval {
-            None => desk.words.say("card.allowed", context! { who, command, rule, file }),
-            Some(needed) => {
-                let values =
-                    context! { who, command, rule, file, count => needed.count, roles => needed.roles.join(", ") };
-                desk.words.say("card.allowed_approval", values)
-            }
-        })
     }
 
     async fn my_approvals(&self, tx: &mut Tx, heard: &Heard) -> Result<()> {
@@ -187,10 +156,62 @@ impl Engine {
     }
 
     async fn console_link(&self, tx: &mut Tx, heard: &Heard) -> Result<()> {
-        let token = Secret::generate();
-        let expires = self.clock.now().after(LINK_LIFE);
-        sessions::offer(tx, &digest::sha256(token.reveal().as_bytes()), &heard.actor.id, expires).await?;
-        let link = format!("{}/sign-in?token={}", heard.settings.public_url, token.reveal());
+        let link = self.offer_link(tx, &heard.settings, &heard.actor.id).await?;
         self.tell(tx, heard, "console_link", context! { link }).await
     }
+
+    /// A link that signs a person in to the console, once, within ten minutes.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn one_time_link(&self, person: &str) -> Result<String> {
+        let mut tx = self.store.begin().await?;
+        let link = self.offer_link(&mut tx, &self.settings.load_full(), person).await?;
+        tx.commit().await?;
+        Ok(link)
+    }
+
+    async fn offer_link(&self, tx: &mut Tx, settings: &Settings, person: &str) -> Result<String> {
+        let token = Secret::generate();
+        let expires = self.clock.now().after(LINK_LIFE);
+        sessions::offer(tx, &digest::sha256(token.reveal().as_bytes()), person, expires).await?;
+        Ok(format!("{}/sign-in?token={}", settings.public_url, token.reveal()))
+    }
+}
+
+/// Why somebody may or may not: a sentence, or a refusal's card. Needs no database.
+///
+/// # Errors
+/// The card of the refusal.
+pub fn explain(
+    settings: &Settings,
+    person: &str,
+    request: &Request,
+    channel: Option<&str>,
+) -> std::result::Result<String, Box<Card>> {
+    let words = Words(settings.language);
+    let command = command_line(request);
+    let Some(actor) = settings.actor(person, Platform::Console) else {
+        return Ok(words.say("card.unknown_person", context! { who => person }));
+    };
+    let env = request.env.as_deref();
+    let ask = Ask { actor: &actor, runbook: &request.book, args: Some(&request.args), env, channel };
+    let authorized = match policy::authorize(ask) {
+        Ok(authorized) => authorized,
+        Err(denied) => {
+            let desk = Desk { words, settings, now: Timestamp(0) };
+            return Err(Box::new(cards::denied(desk, &command, &denied, &[])));
+        }
+    };
+    let worst = request.book.steps.iter().map(|step| step.effect).max().unwrap_or(Effect::Read);
+    let approval = policy::approval_for(&request.book, worst, env, &settings.approval_defaults(env));
+    let who = settings.name_of(person);
+    let (rule, file) = (authorized.rule() + 1, request.book.file.clone());
+    Ok(match approval {
+        None => words.say("card.allowed", context! { who, command, rule, file }),
+        Some(needed) => {
+            let roles = needed.roles.join(", ");
+            words.say("card.allowed_approval", context! { who, command, rule, file, count => needed.count, roles })
+        }
+    })
 }

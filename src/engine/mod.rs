@@ -21,6 +21,8 @@ mod step;
 mod tick;
 mod undo;
 
+pub use built_in::explain;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 

@@ -174,5 +174,7 @@ fn schema_of<T: schemars::JsonSchema>() -> Value {
 
 /// Reads an action's fields.
 fn read<T: serde::de::DeserializeOwned>(with: &Value) -> Result<T, String> {
-    T::deserialize(with).map_err(|error| error.to_string())
+    // Derived code would also take a list, field by field.
+    let fields = with.as_object().ok_or("`with` holds the action's fields, name by name")?;
+    T::deserialize(fields).map_err(|error| error.to_string())
 }

@@ -42,8 +42,8 @@ impl schemars::JsonSchema for Text {
 
 /// A text, or a secret of the configuration by its name. A secret is looked up when the step runs; plans show its
 /// name alone.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
-#[serde(untagged, expecting = "expected a text, or {secret: name} with an optional prefix")]
+#[derive(Debug, Clone, PartialEq, Eq, schemars::JsonSchema)]
+#[schemars(untagged)]
 pub enum SecretText {
     /// A text that everybody may see.
     Plain(Text),
@@ -60,6 +60,18 @@ pub struct SecretRef {
     /// Text to put before it, as in `"Bearer "`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub prefix: String,
+}
+
+/// By hand, because derived code would take a list for a secret and would not name a field that it does not know.
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let read = match value {
+            Value::Object(_) => SecretRef::deserialize(value).map(Self::Secret),
+            other => Text::deserialize(other).map(Self::Plain),
+        };
+        read.map_err(|error| serde::de::Error::custom(format!("{error} (a text, or {{secret: name}})")))
+    }
 }
 
 impl SecretText {
@@ -149,7 +161,7 @@ mod tests {
         assert_eq!(text(json!(3)).unwrap(), SecretText::Plain(Text("3".into())));
         assert_eq!(text(json!(true)).unwrap(), SecretText::Plain(Text("true".into())));
         assert!(text(json!(["a"])).unwrap_err().contains("{secret: name}"));
-        assert!(text(json!({"secret": "a", "sufix": "b"})).is_err());
+        assert!(text(json!({"secret": "a", "sufix": "b"})).unwrap_err().contains("sufix"));
     }
 
     #[test]
