@@ -6,7 +6,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// Something wrong with a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Problem {
     /// The file, as it was named.
     pub file: String,
@@ -18,7 +18,7 @@ pub struct Problem {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
-    /// The drawing: the lines around it and a caret.
+    /// The drawing: the lines around it and a caret. Empty for what cannot be read at all.
     pub picture: String,
 }
 

@@ -33,10 +33,25 @@ impl Catalog {
         self.books.values()
     }
 
+    /// These runbooks, without files: for tests.
+    #[must_use]
+    pub fn from_books(books: Vec<Runbook>) -> Self {
+        Self { books: books.into_iter().map(|book| (book.full_name(), Arc::new(book))).collect() }
+    }
+
     /// What a word means where these packs are meant; no packs means all. A full name is always understood.
     #[must_use]
-    pub fn find(&self, _word: &str, _packs: &[String]) -> Found {
-        todo!()
+    pub fn find(&self, word: &str, packs: &[String]) -> Found {
+        if let Some(book) = self.books.get(word) {
+            return Found::One(Arc::clone(book));
+        }
+        let named: Vec<&Arc<Runbook>> = self.all().filter(|book| book.name == word).collect();
+        let here: Vec<&Arc<Runbook>> = named.iter().copied().filter(|book| packs.contains(&book.pack)).collect();
+        match if here.is_empty() { named } else { here }.as_slice() {
+            [book] => Found::One(Arc::clone(book)),
+            [] => Found::Nearest(crate::domain::nearest::nearest(word, self.all().map(|book| book.name.as_str()))),
+            many => Found::Many(many.iter().map(|book| book.full_name()).collect()),
+        }
     }
 
     /// The runbooks for an alert.

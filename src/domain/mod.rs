@@ -1,5 +1,6 @@
 //! The pure heart: nouns and rules. No async, no I/O, no clock, no wire formats.
 
+pub mod accept;
 pub mod actor;
 pub mod alert;
 pub mod approval;

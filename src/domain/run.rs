@@ -99,11 +99,22 @@ pub struct RunBody {
 }
 
 impl RunBody {
-    /// The command line that would ask for it again, as in `rollback api prod`.
+    /// The command line that would ask for it again, as in `shop/rollback api prod`. Values are quoted where they must
+    /// be, and go by name after one that is not there.
     #[must_use]
     pub fn command_line(&self) -> String {
-        let args = self.runbook.params.iter().filter_map(|param| self.args.get(&param.name)).map(super::expect::show);
-        let env = self.env.clone().into_iter();
-        std::iter::once(self.runbook.full_name()).chain(args).chain(env).collect::<Vec<_>>().join(" ")
+        let mut words = vec![self.runbook.full_name()];
+        let mut gap = false;
+        for param in &self.runbook.params {
+            let value = self.args.get(&param.name).map(super::expect::show);
+            let word = value.map(|text| shlex::try_quote(&text).map_or(text.clone(), |quoted| quoted.into_owned()));
+            match word {
+                None => gap = true,
+                Some(word) if gap => words.push(format!("{}={word}", param.name)),
+                Some(word) => words.push(word),
+            }
+        }
+        words.extend(self.env.clone());
+        words.join(" ")
     }
 }

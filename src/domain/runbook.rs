@@ -14,6 +14,25 @@ use super::template::Template;
 /// Arguments by parameter name, checked and typed.
 pub type Args = BTreeMap<String, Value>;
 
+/// The words of the command line that no runbook may be called; `command` reads them, the catalogue refuses them.
+pub const BUILT_IN: &[&str] = &[
+    "plan",
+    "why",
+    "help",
+    "oncall",
+    "handoff",
+    "incidents",
+    "runs",
+    "approvals",
+    "locks",
+    "note",
+    "incident",
+    "ack",
+    "resolve",
+    "cancel",
+    "console",
+];
+
 /// A runbook: a command that people may type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Runbook {
