@@ -3,7 +3,6 @@
 
 mod check;
 mod files;
-pub mod nearest;
 mod read;
 mod report;
 mod schema;
@@ -22,10 +21,11 @@ pub use schema::{schema, schema_with};
 pub use watch::{Watch, watch};
 
 use crate::domain::alert::Alert;
+use crate::domain::nearest::nearest;
 use crate::domain::runbook::Runbook;
 use crate::domain::settings::Settings;
-pub use crate::problem::Problem;
 use crate::executor::{ACTIONS, ActionSpec};
+pub use crate::problem::Problem;
 use crate::words::Words;
 use check::{Draft, Ground};
 use files::Source;
@@ -84,7 +84,7 @@ impl Catalog {
                 [if short { book.name.clone() } else { book.full_name() }]
             })
             .collect();
-        nearest::nearest(word, typed.iter().map(String::as_str))
+        nearest(word, typed.iter().map(String::as_str))
     }
 
     /// The runbooks for an alert: those of which one list of labels is all there. The most particular come first.
