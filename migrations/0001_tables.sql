@@ -39,6 +39,7 @@ CREATE TABLE messages (
     external       TEXT,
     attempts       BIGINT NOT NULL,
     not_before     BIGINT,
+    claimed_until  BIGINT,
     error          TEXT,
     at             BIGINT NOT NULL
 );

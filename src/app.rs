@@ -16,8 +16,8 @@ use crate::config::Config;
 use crate::engine::{Engine, Parts};
 use crate::executor::{Tools, process};
 use crate::http;
-use crate::store::{Store, StoreError};
 use crate::store::wake::Wake;
+use crate::store::{Store, StoreError};
 use crate::words::Words;
 
 /// How long a start waits for a database that does not answer yet.
@@ -51,7 +51,11 @@ impl App {
     ///
     /// # Errors
     /// What is wrong with runbooks or database.
-    pub async fn build(config: &Config, config_path: Option<&Path>, clock: Clock) -> std::result::Result<Self, BuildError> {
+    pub async fn build(
+        config: &Config,
+        config_path: Option<&Path>,
+        clock: Clock,
+    ) -> std::result::Result<Self, BuildError> {
         let catalog = catalog::load(&config.catalog, &config.settings).map_err(BuildError::Problems)?;
         let store = open_store(config).await?;
         let console = Arc::new(Console::default());
@@ -85,8 +89,10 @@ impl App {
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> Result<()> {
         let (changed, mut changes) = tokio::sync::mpsc::channel(1);
         let told = changed.clone();
-        let _watch = catalog::watch(&self.catalog_path, move || drop(told.try_send(())))
-            .with_context(|| format!("cannot watch {}", self.catalog_path.display()))?;
+        let _watch = catalog::watch(&self.catalog_path, move || {
+            let _ = told.try_send(());
+        })
+        .with_context(|| format!("cannot watch {}", self.catalog_path.display()))?;
         let hangup = on_hangup(changed, stop.clone());
         let reload = async {
             while changes.recv().await.is_some() {
@@ -98,7 +104,7 @@ impl App {
             served = async { tokio::join!(http::serve(listener, Arc::clone(&self.http), stop.clone()), self.engine.run(stop.clone())) } => served.0,
             () = reload => Ok(()),
             () = hangup => Ok(()),
-            () = store.watch(self.wake.clone(), stop.clone()) => Ok(()),
+            () = store.watch(&self.wake, stop.clone()) => Ok(()),
             () = crate::audit::keep_anchor(&self.engine, self.anchor.as_deref()) => Ok(()),
         };
         process::kill_all();
@@ -129,15 +135,20 @@ impl App {
 
 fn tell_refused(what: &str, problems: &[crate::problem::Problem]) {
     let text = catalog::render(problems, catalog::Format::Text);
-    tracing::error!(what, problems = problems.len(), "what was read again is wrong, so the last good one stays:\n{text}");
+    tracing::error!(
+        what,
+        problems = problems.len(),
+        "what was read again is wrong, so the last good one stays:\n{text}"
+    );
 }
 
 /// The tools of the actions, which redact every secret that the configuration holds.
 fn tools(config: &Config) -> Tools {
     let tokens = config.tokens.iter().map(|(person, token)| (format!("token of {person}"), token.clone()));
-    let hooks = config.hook_secrets.iter().flat_map(|(hook, secrets)| {
-        secrets.iter().map(move |secret| (format!("secret of {hook}"), secret.clone()))
-    });
+    let hooks = config
+        .hook_secrets
+        .iter()
+        .flat_map(|(hook, secrets)| secrets.iter().map(move |secret| (format!("secret of {hook}"), secret.clone())));
     let extra: Vec<_> = tokens.chain(hooks).collect();
     Tools::new(config.secrets.clone(), &extra, config.docker_host.clone())
 }

@@ -100,7 +100,9 @@ pub async fn keep_anchor(engine: &Arc<Engine>, path: Option<&Path>) {
             if written.as_ref() != Some(&anchor) {
                 match write_anchor(path, &anchor) {
                     Ok(()) => written = Some(anchor),
-                    Err(error) => tracing::error!(path = %path.display(), %error, "the audit trail's head could not be anchored"),
+                    Err(error) => {
+                        tracing::error!(path = %path.display(), %error, "the audit trail's head could not be anchored")
+                    }
                 }
             }
         }

@@ -21,7 +21,10 @@ const MAY: &[(&str, &[&str])] = &[
     ("hooks", &["domain", "clock"]),
     ("chat", &["domain", "id", "clock", "words"]),
     ("store", &["domain", "id", "clock"]),
-    ("engine", &["domain", "command", "catalog", "chat", "executor", "store", "clock", "id", "hooks", "secret", "words"]),
+    (
+        "engine",
+        &["domain", "command", "catalog", "chat", "executor", "store", "clock", "id", "hooks", "secret", "words"],
+    ),
     ("http", &["engine", "chat", "domain", "config", "store", "id", "clock", "secret", "words", "hooks", "command"]),
     ("audit", &["domain", "engine", "store"]),
     ("app", &["*"]),
@@ -56,8 +59,7 @@ fn imports(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for line in code {
         for (at, _) in line.match_indices("crate::") {
-            let name: String =
-                line[at + 7..].chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+            let name: String = line[at + 7..].chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
             if !name.is_empty() {
                 found.insert(name);
             }

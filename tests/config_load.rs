@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use proptest::prelude::*;
 use sereno::config::Config;
 use sereno::domain::actor::Platform;
 use sereno::problem::Problem;
@@ -236,4 +237,23 @@ fn a_broken_or_missing_file_is_a_problem_and_not_a_panic() {
 fn problems_are_told_in_the_installation_s_language() {
     assert!(refused("language: es\nservr: {}", &[]).contains("Aquí no hay ninguna clave «servr»"));
     assert!(refused("servr: {}", &[("SERENO_LANGUAGE", "es")]).contains("¿Quiso decir server?"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whatever bytes an editor or a disk makes of a file, and whatever stands in a variable: an answer, and no secret.
+    #[test]
+    fn a_damaged_file_never_makes_it_panic_or_talk(
+        cut in 0usize..700, noise in "\\PC{0,6}|[\u{0}-\u{7f}]{0,6}", key in "[A-Z_]{0,20}", value in "\\PC{0,20}",
+    ) {
+        let cut = SMALL.floor_char_boundary(cut);
+        let text = format!("{}{noise}{}", &SMALL[..cut], &SMALL[cut..]);
+        for text in [&text, &SMALL[..cut].to_owned(), &noise] {
+            if let Err(problems) = read(text, &[(&format!("SERENO_{key}"), &value)]) {
+                let told = shown(&problems);
+                prop_assert!(!told.contains("token-0123456789") && !told.contains("secret-0123456789"), "{}", told);
+            }
+        }
+    }
 }

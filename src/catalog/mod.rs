@@ -53,6 +53,12 @@ impl Catalog {
         self.books.values()
     }
 
+    /// These runbooks, without files: for tests.
+    #[must_use]
+    pub fn from_books(books: Vec<Runbook>) -> Self {
+        Self { books: books.into_iter().map(|book| (book.full_name(), Arc::new(book))).collect() }
+    }
+
     /// The runbook with this full name.
     #[must_use]
     pub fn get(&self, full_name: &str) -> Option<&Arc<Runbook>> {

@@ -9,7 +9,11 @@ use crate::words::Words;
 
 /// A chat-ops bot for on-call engineers: runbooks with approvals, incident threads, handoffs.
 #[derive(Parser)]
-#[command(version, about, after_help = "Examples:\n  sereno demo\n  sereno serve --config config/sereno.yaml\n  sereno check commands/\n  sereno say --as ana '#infra' '/ops health prod'")]
+#[command(
+    version,
+    about,
+    after_help = "Examples:\n  sereno demo\n  sereno serve --config config/sereno.yaml\n  sereno check commands/\n  sereno say --as ana '#infra' '/ops health prod'"
+)]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -235,7 +239,10 @@ pub struct DoctorOptions {
 
 fn span(text: &str) -> Result<std::time::Duration, String> {
     let parsed: Result<jiff::SignedDuration, _> = text.parse();
-    parsed.ok().and_then(|span| std::time::Duration::try_from(span).ok()).ok_or_else(|| "write it like 10s or 2m".to_owned())
+    parsed
+        .ok()
+        .and_then(|span| std::time::Duration::try_from(span).ok())
+        .ok_or_else(|| "write it like 10s or 2m".to_owned())
 }
 
 /// The language of the shell, from `LC_ALL`, `LC_MESSAGES` or `LANG`, for what is said before a configuration is read.

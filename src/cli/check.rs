@@ -10,8 +10,8 @@ use super::args::{CheckOptions, SchemaOptions, shell_words};
 use super::failure::CONFIG;
 use super::serve::load;
 use crate::catalog::{self, Format};
-use crate::problem::Problem;
 use crate::config;
+use crate::problem::Problem;
 
 /// Checks everything at once.
 pub fn check(options: &CheckOptions) -> Result<ExitCode, Failure> {

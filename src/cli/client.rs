@@ -34,13 +34,16 @@ impl Client {
             (Some(_), Some(_)) => None,
             _ => Some(load(options.config.config.as_deref())?),
         };
-        let server = options.server.clone().or_else(|| config.as_ref().map(|config| format!("http://{}", config.listen)));
+        let server =
+            options.server.clone().or_else(|| config.as_ref().map(|config| format!("http://{}", config.listen)));
         let by_person = options.user.as_ref().zip(config.as_ref()).and_then(|(user, config)| config.tokens.get(user));
         let token = by_person.map(|token| token.reveal().to_owned()).or(from_environment);
         match (server, token) {
-            (Some(server), Some(token)) => {
-                Ok(Self { http: executor::http::client(), server: server.trim_end_matches('/').to_owned(), token })
-            }
+            (Some(server), Some(token)) => Ok(Self {
+                http: executor::http::client().clone(),
+                server: server.trim_end_matches('/').to_owned(),
+                token,
+            }),
             _ => {
                 let user = options.user.clone().unwrap_or_default();
                 Err(Failure::new(CONFIG, words.say("cli.no_token", context! { user }), words.get("cli.hint_token")))
@@ -50,7 +53,7 @@ impl Client {
 
     /// A client with a token of its own.
     pub fn as_person(server: &str, token: &Secret) -> Self {
-        Self { http: executor::http::client(), server: server.to_owned(), token: token.reveal().to_owned() }
+        Self { http: executor::http::client().clone(), server: server.to_owned(), token: token.reveal().to_owned() }
     }
 
     /// One call; the answer's JSON.
@@ -80,7 +83,11 @@ impl Client {
     fn away(&self, error: &reqwest::Error) -> Failure {
         let words = shell_words();
         let why = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
-        Failure::new(AWAY, words.say("cli.no_server", context! { server => self.server, why }), words.get("cli.hint_server"))
+        Failure::new(
+            AWAY,
+            words.say("cli.no_server", context! { server => self.server.clone(), why }),
+            words.get("cli.hint_server"),
+        )
     }
 
     /// The answers to a request, once it is handled and they will not change by themselves; or what there is when the

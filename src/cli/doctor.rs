@@ -34,7 +34,6 @@ pub async fn doctor(options: DoctorOptions) -> Result<ExitCode, Failure> {
     findings.extend(warnings(&config));
     findings.push(listening(&config, words).await);
     findings.extend(database(&config, words).await);
-    findings.push(engine_of_docker(&config, words).await);
     let bad = findings.iter().any(|finding| finding.state == "error");
     if options.json {
         println!("{}", serde_json::to_string_pretty(&findings).map_err(anyhow::Error::from)?);
@@ -74,7 +73,12 @@ async fn listening(config: &Config, words: Words) -> Finding {
     let address = config.listen.clone();
     match tokio::net::TcpStream::connect(&address).await {
         Ok(_) => finding("server", "ok", words.say("cli.doctor_serving", context! { address }), None),
-        Err(_) => finding("server", "warning", words.say("cli.doctor_not_serving", context! { address }), Some(words.get("cli.hint_server"))),
+        Err(_) => finding(
+            "server",
+            "warning",
+            words.say("cli.doctor_not_serving", context! { address }),
+            Some(words.get("cli.hint_server")),
+        ),
     }
 }
 
@@ -99,12 +103,5 @@ async fn database(config: &Config, words: Words) -> Vec<Finding> {
             }
             findings
         }
-    }
-}
-
-async fn engine_of_docker(config: &Config, words: Words) -> Finding {
-    match crate::executor::docker_version(config.docker_host.as_deref()).await {
-        Ok(version) => finding("docker", "ok", version, None),
-        Err(why) => finding("docker", "warning", why, Some(words.get("cli.hint_docker"))),
     }
 }

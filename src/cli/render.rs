@@ -33,8 +33,10 @@ pub fn card_text(card: &Value) -> String {
         lines.extend(table_text(table).lines().map(|line| format!("  {line}")));
     }
     lines.extend(text(card, "output").lines().map(|line| format!("  | {line}")));
-    let buttons: Vec<String> =
-        list(card, "buttons").iter().map(|button| format!("[{}: {}]", text(button, "id"), text(button, "label"))).collect();
+    let buttons: Vec<String> = list(card, "buttons")
+        .iter()
+        .map(|button| format!("[{}: {}]", text(button, "id"), text(button, "label")))
+        .collect();
     if !buttons.is_empty() {
         lines.push(format!("  {}", buttons.join(" ")));
     }
@@ -50,7 +52,7 @@ fn table_text(table: &Value) -> String {
         cells.as_array().into_iter().flatten().map(|cell| cell.as_str().unwrap_or_default().to_owned()).collect()
     };
     let mut shown = Table::new();
-    shown.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    shown.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     shown.set_header(table.get("columns").map(row).unwrap_or_default());
     for cells in list(table, "rows") {
         shown.add_row(row(cells));

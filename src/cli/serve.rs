@@ -27,7 +27,12 @@ pub async fn serve(options: ConfigOptions) -> Result<ExitCode, Failure> {
     let listener = listen(&config.listen).await?;
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone());
-    tracing::info!(listen = config.listen, url = config.settings.public_url, version = env!("CARGO_PKG_VERSION"), "serving");
+    tracing::info!(
+        listen = config.listen,
+        url = config.settings.public_url,
+        version = env!("CARGO_PKG_VERSION"),
+        "serving"
+    );
     app.run(listener, stop).await?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
@@ -53,7 +58,9 @@ pub async fn listen(address: &str) -> Result<TcpListener, Failure> {
 /// Cancels `stop` at the first SIGTERM or SIGINT; at the second the process ends at once.
 pub fn stop_on_signal(stop: CancellationToken) {
     tokio::spawn(async move {
-        let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else { return };
+        let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+            return;
+        };
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
         stop.cancel();
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }

@@ -19,8 +19,8 @@ use crate::domain::settings::Settings;
 use crate::domain::timeline::EntryKind;
 use crate::id::RunId;
 use crate::secret::Secret;
-use crate::words::Words;
 use crate::store::{Result, Tx, approvals, incidents, locks, runs, sessions};
+use crate::words::Words;
 
 /// How long a one-time link may be used.
 const LINK_LIFE: std::time::Duration = std::time::Duration::from_secs(600);

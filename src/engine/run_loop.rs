@@ -35,8 +35,8 @@ impl Engine {
     where
         F: AsyncFn(&Arc<Self>) -> Result<usize>,
     {
+        let mut ear = self.wake.listener();
         while !stop.is_cancelled() {
-            let woken = self.wake.woken();
             let done = pass(self).await;
             if let Err(error) = &done {
                 tracing::error!(loop_name = name, %error, "a pass failed; it is tried again");
@@ -46,7 +46,7 @@ impl Engine {
                 continue;
             }
             tokio::select! {
-                () = woken => {}
+                () = ear.woken() => {}
                 () = tokio::time::sleep(POLL) => {}
                 () = stop.cancelled() => {}
             }

@@ -26,10 +26,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chat::console::Console;
 use crate::config::Config;
+use crate::domain::settings::Settings;
 use crate::engine::Engine;
 
 pub use access::Access;
-pub use sign_in::one_time_link;
 
 /// How long a client may take, and how many there may be.
 #[derive(Debug, Clone, Copy)]
@@ -103,6 +103,17 @@ impl State {
     pub fn reload(&self, config: &Config) {
         self.access.store(Arc::new(Access::of(config)));
     }
+}
+
+/// Messages as the API shows them to a person, for those who have no server.
+#[must_use]
+pub fn cards_json(
+    messages: Vec<crate::store::messages::Message>,
+    person: &str,
+    settings: &Settings,
+) -> Vec<serde_json::Value> {
+    let shown = view::cards(messages, person, settings);
+    shown.iter().filter_map(|card| serde_json::to_value(card).ok()).collect()
 }
 
 /// Serves until `stop` is cancelled; then answers what was begun, and ends within [`Limits::drain`] whatever clients do.

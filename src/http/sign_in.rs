@@ -16,29 +16,13 @@ use super::access::{self, COOKIE};
 use super::body::Form;
 use super::fault::Fault;
 use super::{State, pages, view};
-use crate::clock::Clock;
 use crate::domain::actor::PersonId;
 use crate::domain::digest;
 use crate::secret::Secret;
-use crate::store::{self, Store, sessions};
+use crate::store::sessions;
 
-/// How long a one-time link is good.
-const LINK_LIFE: Duration = Duration::from_secs(10 * 60);
 /// How long a session lasts.
 const SESSION_LIFE: Duration = Duration::from_secs(12 * 3600);
-
-/// A link by which this person signs in once, within ten minutes.
-///
-/// # Errors
-/// The database's.
-pub async fn one_time_link(store: &Store, clock: &Clock, public_url: &str, person: &str) -> store::Result<String> {
-    let token = Secret::generate();
-    let digest = digest::sha256(token.reveal().as_bytes());
-    let mut tx = store.begin().await?;
-    sessions::offer(&mut tx, &digest, person, clock.now().after(LINK_LIFE)).await?;
-    tx.commit().await?;
-    Ok(format!("{public_url}/sign-in?token={}", token.reveal()))
-}
 
 /// The routes of this file.
 pub(super) fn routes() -> Router<Arc<State>> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::db::Inner;
-use super::sql::{count, exec, fetch_all, fetch_one, journal_point, word};
+use super::sql::{count, exec, fetch_all, fetch_one, fetch_optional, journal_point, word};
 use super::{Db, Result, Store, Tx};
 use crate::clock::Timestamp;
 use crate::domain::actor::{PersonId, Place};
@@ -23,9 +23,10 @@ const CLAIM: &str = "UPDATE inbox SET state = $1, owner = $2, due_at = $3, attem
     RETURNING id, input, at, attempt";
 const FINISH: &str = "UPDATE inbox SET state = $1 WHERE id = $2 AND state = $3";
 const RELEASE: &str = "UPDATE inbox SET state = $1, owner = NULL, due_at = $2 WHERE id = $3 AND state = $4";
+const STATE: &str = "SELECT state FROM inbox WHERE id = $1";
 const COUNTS: &str = "SELECT state, COUNT(*) FROM inbox GROUP BY state ORDER BY state";
 
-pub(super) const STATEMENTS: &[&str] = &[ACCEPT, CLAIM, FINISH, RELEASE, COUNTS];
+pub(super) const STATEMENTS: &[&str] = &[ACCEPT, CLAIM, FINISH, RELEASE, STATE, COUNTS];
 
 /// What came in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -187,6 +188,14 @@ pub async fn release(tx: &mut Tx, id: &DeliveryId, not_before: Timestamp) -> Res
     let (new, taken) = (DeliveryState::New.as_str(), DeliveryState::Taken.as_str());
     exec!(tx, RELEASE, new, not_before.0, id.as_str(), taken)?;
     Ok(())
+}
+
+/// What has become of a request so far.
+///
+/// # Errors
+/// The database's.
+pub async fn state(db: &mut Db, id: &DeliveryId) -> Result<Option<DeliveryState>> {
+    fetch_optional!(db, (String,), STATE, id.as_str())?.map(|(state,)| word(&state)).transpose()
 }
 
 /// How many requests are in each state, for health, metrics and `doctor`.

@@ -41,6 +41,7 @@ const CHANNEL: &str = select!(
 const CHANGED: &str = select!("WHERE revision > $1 ORDER BY revision LIMIT $2");
 const DUE: &str = select!(
     "WHERE platform = $1 AND posted_version < version AND (not_before IS NULL OR not_before <= $2)
+        AND (claimed_until IS NULL OR claimed_until <= $2)
         AND NOT EXISTS (
             SELECT 1 FROM messages older
             WHERE older.platform = messages.platform AND older.channel = messages.channel
@@ -49,14 +50,32 @@ const DUE: &str = select!(
     ORDER BY seq LIMIT $4"
 );
 const POSTED: &str = "UPDATE messages
-    SET posted_version = $1, external = $2, attempts = 0, not_before = NULL, error = NULL
+    SET posted_version = $1, external = $2, attempts = 0, not_before = NULL, claimed_until = NULL, error = NULL
     WHERE id = $3 AND posted_version < $1";
-const POSTPONE: &str = "UPDATE messages SET attempts = attempts + 1, not_before = $1, error = $2
+const POSTPONE: &str = "UPDATE messages
+    SET attempts = attempts + 1, not_before = $1, claimed_until = NULL, error = $2
     WHERE id = $3 AND posted_version < version";
+const CLAIM: &str = "UPDATE messages SET claimed_until = $1
+    WHERE id = $2 AND posted_version < version AND (claimed_until IS NULL OR claimed_until <= $3)";
 const UNDELIVERED: &str = "SELECT COUNT(*) FROM messages WHERE posted_version < version AND attempts > 0";
 
-pub(super) const STATEMENTS: &[&str] =
-    &[DRAW, REVISION, INSERT, EDITED, EDIT, GET, THREAD, REPLIES, CHANNEL, CHANGED, DUE, POSTED, POSTPONE, UNDELIVERED];
+pub(super) const STATEMENTS: &[&str] = &[
+    DRAW,
+    REVISION,
+    INSERT,
+    EDITED,
+    EDIT,
+    GET,
+    THREAD,
+    REPLIES,
+    CHANNEL,
+    CHANGED,
+    DUE,
+    POSTED,
+    POSTPONE,
+    CLAIM,
+    UNDELIVERED,
+];
 
 /// For [`postpone`]: this version of the message is given up, and nothing waits behind it.
 pub const NEVER: Timestamp = Timestamp(i64::MAX);
@@ -312,6 +331,6 @@ pub async fn undelivered(db: &mut Db) -> Result<i64> {
 ///
 /// # Errors
 /// The database's.
-pub async fn claim(_tx: &mut Tx, _id: &MessageId, _now: Timestamp, _until: Timestamp) -> Result<bool> {
-    todo!()
+pub async fn claim(tx: &mut Tx, id: &MessageId, now: Timestamp, until: Timestamp) -> Result<bool> {
+    Ok(exec!(tx, CLAIM, until.0, id.as_str(), now.0)? == 1)
 }

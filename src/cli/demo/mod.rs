@@ -42,7 +42,13 @@ pub async fn demo(options: DemoOptions) -> Result<ExitCode, Failure> {
         () = stop.cancelled() => Ok(()),
     };
     if played.is_ok() && !stop.is_cancelled() {
-        println!("{}", words.say("cli.demo_end", minijinja::context! { url => format!("http://{address}"), config => world.config.display().to_string() }));
+        println!(
+            "{}",
+            words.say(
+                "cli.demo_end",
+                minijinja::context! { url => format!("http://{address}"), config => world.config.display().to_string() }
+            )
+        );
         if !options.once {
             println!("{}", words.get("cli.demo_stays"));
             stop.cancelled().await;

@@ -23,7 +23,7 @@ impl Check<'_> {
         let path = ["approvals", "expires"];
         let expires = written.expires.as_ref().and_then(|text| self.span(&path, text)).unwrap_or(LONGEST_EXPIRY);
         if expires == 0 || expires > LONGEST_EXPIRY {
-            self.error(&path, "expiry", context! { longest => span::show(LONGEST_EXPIRY) });
+            self.error(&path, "expiry", context! { longest => span::written(LONGEST_EXPIRY) });
         }
         (roles, expires)
     }

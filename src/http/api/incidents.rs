@@ -20,6 +20,21 @@ use crate::http::fault::Fault;
 use crate::id::IncidentId;
 use crate::store::{incidents as stored, runs, timeline};
 
+/// What is shown of an entry's particulars, in this order.
+const TOLD: &[&str] = &[
+    "/severity",
+    "/title",
+    "/labels/alertname",
+    "/annotations/summary",
+    "/command",
+    "/step",
+    "/line",
+    "/state",
+    "/text",
+    "/reason",
+    "/note",
+    "/evidence",
+];
 /// How far back incidents that are over are listed.
 const PAST: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -115,6 +130,8 @@ pub(in crate::http) struct EntryView {
     pub actor_name: String,
     /// What it is about, as in `step_started`.
     pub kind: String,
+    /// The particulars in one line.
+    pub line: String,
     /// The particulars.
     pub body: Value,
     /// Its hash in the chain.
@@ -123,13 +140,16 @@ pub(in crate::http) struct EntryView {
 
 impl EntryView {
     fn of(entry: Entry, settings: &Settings) -> Self {
+        let body = serde_json::from_str(&entry.body).unwrap_or(Value::String(entry.body));
+        let told = TOLD.iter().filter_map(|pointer| body.pointer(pointer)?.as_str()).filter(|text| !text.is_empty());
         Self {
             seq: entry.seq,
             at: entry.at.to_string(),
             actor_name: settings.name_of(&entry.actor).to_owned(),
             actor: entry.actor,
             kind: entry.kind.to_string(),
-            body: serde_json::from_str(&entry.body).unwrap_or(Value::String(entry.body)),
+            line: told.collect::<Vec<_>>().join(" · "),
+            body,
             hash: entry.hash,
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State as Shared};
 use axum::http::StatusCode;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Accepted;
 use crate::chat::card::Values;
@@ -16,7 +16,7 @@ use crate::http::body::Json;
 use crate::http::fault::Fault;
 use crate::http::view::{self, CardView};
 use crate::id::{DeliveryId, MessageId};
-use crate::store::inbox::Input;
+use crate::store::inbox::{self, Input};
 use crate::store::messages::{self, Message};
 
 /// Longest line that people may type, in characters.
@@ -27,9 +27,6 @@ const LONGEST_KEY: usize = 200;
 const PAGE: i64 = 50;
 /// Most messages that may be asked for.
 const LARGEST_PAGE: i64 = 500;
-/// What people write before a command on other platforms; it may be left out here.
-const PREFIXES: &[&str] = &["/ops", "/sereno", "@sereno"];
-
 /// A line to say.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -60,6 +57,15 @@ pub(in crate::http) struct PressForm {
     pub key: Option<String>,
 }
 
+/// A request that was accepted.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct DeliveryView {
+    /// Its id.
+    id: String,
+    /// `new`, `taken`, `done` or `failed`.
+    state: String,
+}
+
 #[derive(Deserialize)]
 pub(super) struct Page {
     limit: Option<i64>,
@@ -83,7 +89,7 @@ pub(in crate::http) async fn visible(state: &State, who: &Who, id: &str) -> Resu
 /// Hands a line to the engine.
 pub(in crate::http) async fn accept_text(state: &State, who: &Who, post: Post) -> Result<DeliveryId, Fault> {
     let channel = channel_named(state, &post.channel)?;
-    let text = without_prefix(post.text.trim());
+    let text = post.text.trim();
     if text.is_empty() {
         return Err(Fault::Empty);
     }
@@ -126,11 +132,6 @@ fn key(door: &str, who: &Who, key: Option<String>) -> Result<String, Fault> {
         return Err(Fault::TooLong(LONGEST_KEY));
     }
     Ok(format!("console:{door}:{}:{key}", who.0))
-}
-
-fn without_prefix(text: &str) -> &str {
-    let rest = |prefix: &&str| text.strip_prefix(*prefix).filter(|rest| rest.is_empty() || rest.starts_with(' '));
-    PREFIXES.iter().find_map(rest).map_or(text, str::trim_start)
 }
 
 pub(super) async fn of_channel(
@@ -186,6 +187,16 @@ pub(super) async fn thread(
     Ok(axum::Json(view::cards(found, &who.0, &state.engine.settings.load())))
 }
 
+pub(super) async fn delivery(
+    Shared(state): Shared<Arc<State>>,
+    _who: Who,
+    Path(id): Path<String>,
+) -> Result<axum::Json<DeliveryView>, Fault> {
+    let mut db = state.engine.store.read().await?;
+    let found = inbox::state(&mut db, &DeliveryId::from(id.clone())).await?.ok_or(Fault::Missing)?;
+    Ok(axum::Json(DeliveryView { id, state: found.to_string() }))
+}
+
 pub(super) async fn replies(
     Shared(state): Shared<Arc<State>>,
     who: Who,
@@ -199,19 +210,6 @@ pub(super) async fn replies(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_commands_word_may_be_written_or_left_out() {
-        for (typed, meant) in [
-            ("/ops health prod", "health prod"),
-            ("@sereno  health", "health"),
-            ("health prod", "health prod"),
-            ("/ops", ""),
-            ("/opsgenie sync", "/opsgenie sync"),
-        ] {
-            assert_eq!(without_prefix(typed), meant);
-        }
-    }
 
     #[test]
     fn keys_are_a_persons_own() {

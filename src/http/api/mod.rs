@@ -74,7 +74,7 @@ static ROUTES: &[Route] = &[
     ),
     asks(
         "/api/v1/messages",
-        "Say a line in a channel or thread, with or without `/ops`",
+        "Say a line in a channel or thread; one that begins with `/ops` or `@sereno` is a command",
         || axum::routing::post(messages::say),
         schema::<Post>,
     ),
@@ -90,6 +90,12 @@ static ROUTES: &[Route] = &[
         "Press a button, by its id or label, with the values of its form",
         || axum::routing::post(messages::press),
         schema::<PressForm>,
+    ),
+    reads(
+        "/api/v1/deliveries/{id}",
+        "What has become of a request",
+        || get(messages::delivery),
+        schema::<messages::DeliveryView>,
     ),
     reads(
         "/api/v1/deliveries/{id}/replies",

@@ -3,6 +3,8 @@
 
 mod channel;
 mod lists;
+#[cfg(test)]
+mod look;
 mod runbooks;
 mod templates;
 mod thread;

@@ -41,7 +41,7 @@ pub(super) async fn ask(
 ) -> Result<Redirect, Fault> {
     let command = api::command(&state, &who, &format!("{pack}/{name}"))?;
     let channel = api::channel_named(&state, form.get("channel"))?;
-    let text = line(&command.full_name, &form, form.get("do") == "plan")?;
+    let text = format!("/ops {}", line(&command.full_name, &form, form.get("do") == "plan")?);
     let key = Some(form.get("key").to_owned());
     api::accept_text(&state, &who, Post { channel: channel.clone(), thread: None, text, key }).await?;
     Ok(Redirect::to(&format!("{}#end", path_of(&channel))))

@@ -37,7 +37,7 @@ const ASSETS: &[(&str, &str, &str)] = &[
     ("lantern.svg", "image/svg+xml", include_str!("../console/lantern.svg")),
 ];
 
-/// States that have a word of their own; others are shown as they are.
+/// States that are shown as a word beside the title. Others are for programs: the title says what they mean.
 const STATES: &[&str] = &[
     "active",
     "cancelling",
@@ -107,7 +107,7 @@ fn build(words: Words) -> Environment<'static> {
         .add_function("t", move |key: &str, values: Kwargs| words.say(&format!("console.{key}"), Value::from(values)));
     environment.add_function("state_word", move |state: &str| {
         let known = STATES.contains(&state);
-        if known { words.get(&format!("console.state_{state}")) } else { state.replace('_', " ") }
+        if known { words.get(&format!("console.state_{state}")) } else { String::new() }
     });
     environment.add_function("channel_path", |channel: &str| super::path_of(channel));
     environment.add_function("new_key", || crate::id::DeliveryId::new().to_string());
