@@ -18,6 +18,7 @@ pub mod severity;
 pub mod span;
 pub mod step;
 pub mod template;
+pub mod text;
 mod text_enum;
 pub mod timeline;
 

@@ -93,28 +93,15 @@ pub struct RunBody {
     /// Who cancelled it.
     #[serde(default)]
     pub cancelled_by: Option<String>,
-    /// Notes that people added while they checked steps off.
+    /// The run whose steps it undoes.
     #[serde(default)]
     pub undo_of: Option<RunId>,
 }
 
 impl RunBody {
-    /// The command line that would ask for it again, as in `shop/rollback api prod`. Values are quoted where they must
-    /// be, and go by name after one that is not there.
+    /// The command line that would ask for it again.
     #[must_use]
     pub fn command_line(&self) -> String {
-        let mut words = vec![self.runbook.full_name()];
-        let mut gap = false;
-        for param in &self.runbook.params {
-            let value = self.args.get(&param.name).map(super::expect::show);
-            let word = value.map(|text| shlex::try_quote(&text).map_or(text.clone(), |quoted| quoted.into_owned()));
-            match word {
-                None => gap = true,
-                Some(word) if gap => words.push(format!("{}={word}", param.name)),
-                Some(word) => words.push(word),
-            }
-        }
-        words.extend(self.env.clone());
-        words.join(" ")
+        self.runbook.command_line(&self.args, self.env.as_deref())
     }
 }

@@ -1,6 +1,17 @@
 //! Port 2: actions. One file an action, one line in [`ACTIONS`]; help, schema, docs and tests iterate over it.
 //! Knows nothing of chat, store or engine.
 
+mod ask;
+pub mod http;
+mod note;
+pub mod output;
+pub mod process;
+mod redact;
+mod runbook;
+mod shell;
+pub mod value;
+mod wait;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +20,13 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Timestamp;
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
-use crate::domain::step::Outcome;
+use crate::domain::step::{Outcome, Output, Report};
 use crate::secret::Secret;
+
+pub use redact::{Redactor, Stream};
 
 /// One action with its fields, ready to be planned and run.
 #[async_trait]
@@ -30,6 +44,11 @@ pub trait Action: Send + Sync {
     /// # Errors
     /// In words, when that cannot be told now.
     async fn plan(&self, tools: &Tools) -> Result<Plan, String>;
+
+    /// Names of the secrets that it refers to, so that an unknown one is found when the runbook is read.
+    fn secrets(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Does it. Called only after the start is in the journal; stops when the context is cancelled.
     async fn run(&self, cx: &StepContext) -> Outcome;
@@ -50,7 +69,15 @@ pub struct ActionSpec {
 }
 
 /// Every action there is.
-pub static ACTIONS: &[ActionSpec] = &[];
+#[rustfmt::skip] // one line an action
+pub static ACTIONS: &[ActionSpec] = &[
+    http::SPEC,
+    shell::SPEC,
+    wait::SPEC,
+    note::SPEC,
+    ask::SPEC,
+    runbook::SPEC,
+];
 
 /// The action with this name.
 #[must_use]
@@ -65,6 +92,19 @@ pub struct Tools {
     pub secrets: Arc<BTreeMap<String, Secret>>,
     /// The Docker engine's address; none means the platform's default.
     pub docker_host: Option<String>,
+    /// Takes every known secret out of what actions print and find.
+    pub redactor: Arc<Redactor>,
+}
+
+impl Tools {
+    /// Tools with these secrets. `extra` are secrets that no runbook may name, such as console tokens and hook
+    /// secrets, but that must not be printed either.
+    #[must_use]
+    pub fn new(secrets: BTreeMap<String, Secret>, extra: &[(String, Secret)], docker_host: Option<String>) -> Self {
+        let named = secrets.iter().map(|(name, secret)| (name.as_str(), secret));
+        let redactor = Redactor::new(named.chain(extra.iter().map(|(name, secret)| (name.as_str(), secret))));
+        Self { secrets: Arc::new(secrets), docker_host, redactor: Arc::new(redactor) }
+    }
 }
 
 /// What one attempt is given.
@@ -74,8 +114,67 @@ pub struct StepContext {
     pub tools: Tools,
     /// Same for every attempt of one step of one run; sent to systems that take one.
     pub idempotency_key: String,
+    /// What the step may do, as declared or presumed: what was killed half-way is Unknown above Read.
+    pub effect: Effect,
+    /// When the attempt started.
+    pub started_at: Timestamp,
     /// Longest time it may take.
     pub timeout: Duration,
     /// Cancelled when a person cancels the run or the process ends.
     pub cancel: CancellationToken,
+}
+
+impl StepContext {
+    /// What an attempt came to that was stopped half-way: nobody knows, unless it only looked.
+    #[must_use]
+    pub fn half_way(&self, report: Report) -> Outcome {
+        if self.effect > Effect::Read { Outcome::Unknown(report) } else { Outcome::Failed(report) }
+    }
+}
+
+/// Plans a step. The only way to a plan: here it takes the step's effect, if that is higher than what the action
+/// certainly does, and loses every known secret that a runbook or an argument spells out.
+///
+/// # Errors
+/// In words, as [`Action::plan`].
+pub async fn plan(action: &dyn Action, tools: &Tools, effect: Effect) -> Result<Plan, String> {
+    let shown = |text: &str| output::clean(&tools.redactor.text(text));
+    let plan = action.plan(tools).await.map_err(|error| shown(&error))?;
+    Ok(Plan {
+        effect: plan.effect.max(effect),
+        target: shown(&plan.target),
+        line: shown(&plan.line),
+        // Not cleaned: two plans that differ in a character nobody sees are two plans.
+        exact: tools.redactor.value(&plan.exact),
+        ..plan
+    })
+}
+
+/// Runs a step. The only way to an outcome: here everything that it says is cleaned and redacted once more, whatever
+/// the action did about it.
+pub async fn run(action: &dyn Action, cx: &StepContext) -> Outcome {
+    let shown = |text: &str| cx.tools.redactor.text(&output::clean(text));
+    let gate = |report: Report| Report {
+        facts: redact::map_text(&report.facts, &shown),
+        line: shown(&report.line),
+        output: report.output.map(|output| Output { head: shown(&output.head), tail: shown(&output.tail), ..output }),
+    };
+    match action.run(cx).await {
+        Outcome::Done(report) => Outcome::Done(gate(report)),
+        Outcome::Failed(report) => Outcome::Failed(gate(report)),
+        Outcome::Unknown(report) => Outcome::Unknown(gate(report)),
+        Outcome::Hold(hold) => Outcome::Hold(hold),
+    }
+}
+
+/// The JSON Schema of an action's fields.
+fn schema_of<T: schemars::JsonSchema>() -> Value {
+    schemars::schema_for!(T).into()
+}
+
+/// Reads an action's fields.
+fn read<T: serde::de::DeserializeOwned>(with: &Value) -> Result<T, String> {
+    // Derived code would also take a list, field by field.
+    let fields = with.as_object().ok_or("`with` holds the action's fields, name by name")?;
+    T::deserialize(fields).map_err(|error| error.to_string())
 }

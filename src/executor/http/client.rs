@@ -1,0 +1,177 @@
+//! The HTTP client of actions: no proxy from the environment, no redirect to another host, no connection to
+//! addresses that hand out a machine's own credentials. Knows nothing of steps.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use reqwest::Url;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::redirect::{Attempt, Policy};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+/// Longest wait for a connection, TLS included.
+pub(super) const CONNECT: Duration = Duration::from_secs(10);
+/// Redirects that are followed on the same host.
+const REDIRECTS: usize = 5;
+
+/// The shared client: connects within ten seconds and follows no redirect. Needs the process's TLS provider to be
+/// installed.
+#[must_use]
+pub fn client() -> &'static reqwest::Client {
+    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
+    CLIENT.get_or_init(|| build(false, &[]).expect("a client without extra authorities can be built"))
+}
+
+/// A client that follows redirects on the same host, or trusts further authorities (PEM).
+///
+/// # Errors
+/// In words, when the authorities cannot be read.
+pub(super) fn build(follow: bool, authorities: &[u8]) -> Result<reqwest::Client, String> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    for certificate in CertificateDer::pem_slice_iter(authorities) {
+        let added = certificate.map_err(|error| error.to_string()).map(|der| roots.add(der));
+        added.and_then(|added| added.map_err(|error| error.to_string())).map_err(|why| format!("authority: {why}"))?;
+    }
+    let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .dns_resolver(Arc::new(Guarded))
+        .redirect(if follow { Policy::custom(same_host) } else { Policy::none() })
+        .no_proxy()
+        .connect_timeout(CONNECT)
+        // A connection is never used twice: what fails on a fresh one has a plain meaning.
+        .pool_max_idle_per_host(0)
+        .user_agent(concat!("sereno/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| error.to_string())
+}
+
+/// A URL that may be asked.
+///
+/// # Errors
+/// In words: not http or https, no host, a password in it, or a forbidden address.
+pub(super) fn url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("{text:?} is not a URL: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("{text:?}: only http and https are spoken"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a URL may hold no user and no password: use a header with {secret: name}".to_owned());
+    }
+    match literal(&url).filter(|address| forbidden(*address)) {
+        Some(address) => Err(refusal(&address.to_string())),
+        None => Ok(url),
+    }
+}
+
+/// The addresses of a URL's host, none of them forbidden.
+pub(super) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    let found = tokio::net::lookup_host((host, port)).await.map_err(|error| format!("{host}: {error}"))?;
+    let found: Vec<SocketAddr> = found.collect();
+    match found.iter().any(|address| forbidden(address.ip())) {
+        true => Err(refusal(host)),
+        false => Ok(found),
+    }
+}
+
+fn refusal(what: &str) -> String {
+    format!("{what} is a link-local address, where clouds hand out a machine's credentials: it is never asked")
+}
+
+/// Link-local addresses in every spelling, and the metadata service's other address. Loopback and private networks
+/// are where operations happen, and are allowed.
+fn forbidden(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, e, f, high, low] = v6.segments();
+            let inner = [high, low].map(u16::to_be_bytes).concat();
+            // Mapped (::ffff:), compatible (::) and translated (64:ff9b::) hold an IPv4 address at their end.
+            let holds_v4 = matches!((a, b, c, d, e, f), (0, 0, 0, 0, 0, 0 | 0xffff) | (0x64, 0xff9b, 0, 0, 0, 0));
+            v6.is_unicast_link_local()
+                || (a, b) == (0xfd00, 0xec2)
+                || (a, b) == (0x2002, 0xa9fe)
+                || (holds_v4 && inner.starts_with(&[169, 254]))
+        }
+    }
+}
+
+/// The address that a URL names outright: no resolver is asked for those.
+fn literal(url: &Url) -> Option<IpAddr> {
+    url.host_str()?.trim_matches(['[', ']']).parse().ok()
+}
+
+fn same_host(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+    let first = &attempt.previous()[0];
+    let to = attempt.url();
+    let downgrade = first.scheme() == "https" && to.scheme() != "https";
+    match to.host_str() == first.host_str() && !downgrade && attempt.previous().len() <= REDIRECTS {
+        true => attempt.follow(),
+        false => attempt.stop(),
+    }
+}
+
+/// The system's resolver, and a look at what it answers: the address that was looked at is the one that is used.
+struct Guarded;
+
+impl Resolve for Guarded {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = lookup(name.as_str(), 0).await?;
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn link_local_addresses_are_refused_in_every_spelling() {
+        for host in [
+            "169.254.169.254",
+            "2852039166",
+            "0xa9fea9fe",
+            "0xA9.0xFE.0xA9.0xFE",
+            "0251.0376.0251.0376",
+            "169.254.43518",
+            "169.16689662",
+            "169.254.169.254.",
+            "１６９.254.169.254",
+            "[::ffff:169.254.169.254]",
+            "[::ffff:a9fe:a9fe]",
+            "[64:ff9b::a9fe:a9fe]",
+            "[::169.254.169.254]",
+            "[2002:a9fe:a9fe::]",
+            "[fe80::1]",
+            "[febf::1]",
+            "[fd00:ec2::254]",
+        ] {
+            assert!(url(&format!("http://{host}/latest/meta-data")).is_err(), "{host}");
+        }
+    }
+
+    #[test]
+    fn loopback_and_private_addresses_are_where_operations_happen() {
+        for host in ["127.0.0.1:8080", "[::1]", "10.1.2.3", "192.168.0.1", "[fd12::1]", "api.internal", "localhost"] {
+            assert!(url(&format!("http://{host}/")).is_ok(), "{host}");
+        }
+    }
+
+    #[test]
+    fn only_http_without_passwords_is_spoken() {
+        for text in ["ftp://x/", "file:///etc/passwd", "/health", "http://", "http://ana:pw@x/", "http://ana@x/", "x"] {
+            assert!(url(text).is_err(), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_resolver_refuses_what_a_name_hides() {
+        let error = lookup("169.254.169.254", 80).await.unwrap_err();
+        assert!(error.contains("link-local"), "{error}");
+    }
+}

@@ -1,0 +1,309 @@
+//! `http`: one request to a service. Facts are what came back; expectations judge them.
+
+mod certificate;
+mod client;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Request, Response, Url};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::output::beginning;
+use super::value::{SecretText, Text};
+use super::{Action, ActionSpec, StepContext, Tools, read, schema_of};
+use crate::domain::digest::sha256;
+use crate::domain::plan::Plan;
+use crate::domain::runbook::Effect;
+use crate::domain::step::{Outcome, Report};
+use crate::domain::text_enum;
+
+pub use client::client;
+
+/// Its row in the table.
+pub(super) const SPEC: ActionSpec = ActionSpec {
+    name: "http",
+    summary: "Sends one HTTP request; status, headers, text, JSON and certificate are facts.",
+    example: "url: https://api.example.com/health\nheaders: {Authorization: {secret: api_token, prefix: 'Bearer '}}\n\
+              tls: true\n",
+    schema: schema_of::<Http>,
+    parse: |with| {
+        let http: Http = read(with)?;
+        http.check()?;
+        Ok(Box::new(http))
+    },
+};
+
+/// Bytes of a body that are read.
+const READ: usize = 1024 * 1024;
+/// Bytes of it that the `text` fact holds.
+const SHOWN: usize = 64 * 1024;
+/// Headers of an answer that are facts; the rest may hold sessions and keys.
+const HEADERS: &[&str] = &[
+    "age",
+    "allow",
+    "cache-control",
+    "content-length",
+    "content-type",
+    "date",
+    "etag",
+    "last-modified",
+    "location",
+    "retry-after",
+    "server",
+    "via",
+    "x-request-id",
+];
+
+text_enum! {
+    /// A request's method.
+    Method {
+        /// Looks.
+        Get = "GET",
+        /// Looks at the headers.
+        Head = "HEAD",
+        /// Looks at what is allowed.
+        Options = "OPTIONS",
+        /// Adds or does something.
+        Post = "POST",
+        /// Replaces something.
+        Put = "PUT",
+        /// Changes something.
+        Patch = "PATCH",
+        /// Takes something away.
+        Delete = "DELETE",
+    }
+}
+
+/// A request. Facts: `status`, `headers`, `text`, `json` where the body is JSON, `ms`, `truncated`, and with
+/// `tls: true` the certificate: `tls.days_left`, `tls.not_after`, `tls.subject`, `tls.issuer`.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Http {
+    /// Where to, http or https. Link-local addresses are refused.
+    url: Text,
+    /// GET without.
+    #[serde(default = "get")]
+    method: Method,
+    /// Headers to send.
+    #[serde(default)]
+    headers: BTreeMap<String, SecretText>,
+    /// Text to send.
+    #[serde(default)]
+    body: Option<SecretText>,
+    /// JSON to send; not together with `body`.
+    #[serde(default)]
+    json: Option<Value>,
+    /// Whether to follow redirects on the same host. Without, a redirect is an answer like any other.
+    #[serde(default)]
+    follow: bool,
+    /// Whether to look at the server's certificate.
+    #[serde(default)]
+    tls: bool,
+    /// A PEM file with further certificate authorities to trust, an absolute path.
+    #[serde(default)]
+    authority: Option<Text>,
+    /// Statuses that are no failure. Without: any for a step that only reads, 200 to 299 for one that changes.
+    #[serde(default)]
+    ok: Option<Vec<u16>>,
+}
+
+fn get() -> Method {
+    Method::Get
+}
+
+/// Why there is no answer.
+enum Fault {
+    /// Nothing has left this machine that a server could have acted on.
+    Before(String),
+    /// It may have arrived.
+    After(String),
+}
+
+#[async_trait]
+impl Action for Http {
+    fn effect(&self, declared: Option<Effect>) -> Result<Effect, String> {
+        Ok(declared.unwrap_or(if self.looks() { Effect::Read } else { Effect::Change }))
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.headers.values().chain(&self.body).filter_map(SecretText::secret).map(str::to_owned).collect()
+    }
+
+    async fn plan(&self, _tools: &Tools) -> Result<Plan, String> {
+        let url = client::url(&self.url.0)?;
+        let authority = self.authority().await?;
+        Ok(Plan {
+            action: SPEC.name.to_owned(),
+            effect: Effect::Read, // at least; a POST may be a search, so the step says it
+            target: url.host_str().unwrap_or_default().to_owned(),
+            line: format!("{} {url}", self.method),
+            exact: json!({
+                "method": self.method,
+                "url": url.as_str(),
+                "headers": self.headers.iter().map(|(name, text)| (name.to_lowercase(), text.shown())).collect::<Map<_, _>>(),
+                "body": self.body.as_ref().map(SecretText::shown),
+                "json": self.json,
+                "follow": self.follow,
+                "tls": self.tls,
+                "authority_sha256": authority.as_deref().map(sha256),
+                "ok": self.ok,
+            }),
+        })
+    }
+
+    async fn run(&self, cx: &StepContext) -> Outcome {
+        let mut facts = Map::new();
+        let stopped = tokio::select! {
+            biased;
+            () = cx.cancel.cancelled() => Err(Fault::After("cancelled before the answer was complete".to_owned())),
+            done = tokio::time::timeout(cx.timeout, self.exchange(cx, &mut facts)) => done.unwrap_or_else(|_| {
+                Err(Fault::After(format!("no complete answer within {} s", cx.timeout.as_secs())))
+            }),
+        };
+        let status = facts.get("status").and_then(Value::as_u64).unwrap_or_default();
+        let report = |line| Report { facts: Value::Object(facts), line, output: None };
+        match stopped {
+            Ok(()) if self.is_ok(cx.effect, status) => Outcome::Done(report(format!("status {status}"))),
+            // These two say that nothing was done; of other server errors nobody knows how far it came.
+            Ok(()) if status < 500 || matches!(status, 501 | 503) => {
+                Outcome::Failed(report(format!("the server refused with status {status}")))
+            }
+            Ok(()) => cx.half_way(report(format!("the server failed with status {status}"))),
+            Err(Fault::Before(why)) => Outcome::Failed(report(why)),
+            Err(Fault::After(why)) => cx.half_way(report(why)),
+        }
+    }
+}
+
+impl Http {
+    fn looks(&self) -> bool {
+        matches!(self.method, Method::Get | Method::Head | Method::Options)
+    }
+
+    /// What can be told without a network.
+    fn check(&self) -> Result<(), String> {
+        if self.body.is_some() && self.json.is_some() {
+            return Err("body and json are both given: keep one".to_owned());
+        }
+        // Only what is a URL for certain; the rest may come from an argument, and is judged by the plan.
+        if self.url.0.contains("://") {
+            client::url(&self.url.0)?;
+        }
+        for (name, text) in &self.headers {
+            HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} cannot be a header's name"))?;
+            if let SecretText::Plain(Text(text)) = text {
+                HeaderValue::from_str(text).map_err(|_| format!("header {name}: a value is one line of text"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_ok(&self, effect: Effect, status: u64) -> bool {
+        match &self.ok {
+            Some(listed) => listed.iter().any(|code| u64::from(*code) == status),
+            None => effect == Effect::Read || (200..300).contains(&status),
+        }
+    }
+
+    async fn authority(&self) -> Result<Option<Vec<u8>>, String> {
+        let Some(Text(path)) = &self.authority else { return Ok(None) };
+        let file = tokio::fs::read(path).await.map_err(|error| format!("authority {path:?}: {error}"))?;
+        Ok(Some(file))
+    }
+
+    async fn exchange(&self, cx: &StepContext, facts: &mut Map<String, Value>) -> Result<(), Fault> {
+        let url = client::url(&self.url.0).map_err(Fault::Before)?;
+        let request = self.request(url.clone(), cx).map_err(Fault::Before)?;
+        let client = match self.authority().await.map_err(Fault::Before)? {
+            None if !self.follow => client().clone(),
+            authority => client::build(self.follow, &authority.unwrap_or_default()).map_err(Fault::Before)?,
+        };
+        if self.tls && url.scheme() == "https" {
+            let certificate = certificate::look(&url, cx.started_at).await.map_err(Fault::Before)?;
+            facts.insert("tls".to_owned(), certificate);
+        }
+        let start = Instant::now();
+        let response = client.execute(request).await.map_err(|error| {
+            let before = error.is_connect() || error.is_builder();
+            if before { Fault::Before(causes(error)) } else { Fault::After(causes(error)) }
+        })?;
+        facts.insert("status".to_owned(), response.status().as_u16().into());
+        facts.insert("headers".to_owned(), safe_headers(response.headers()));
+        let body = self.body(response, cx, facts).await;
+        facts.insert("ms".to_owned(), u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX).into());
+        body
+    }
+
+    fn request(&self, url: Url, cx: &StepContext) -> Result<Request, String> {
+        let method = self.method.as_str().parse().map_err(|_| "this method is not spoken")?;
+        let mut request = Request::new(method, url);
+        if !self.looks() {
+            let key = HeaderValue::from_str(&cx.idempotency_key).map_err(|error| error.to_string())?;
+            request.headers_mut().insert("idempotency-key", key);
+        }
+        if let Some(json) = &self.json {
+            request.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+            *request.body_mut() = Some(json.to_string().into());
+        }
+        if let Some(body) = &self.body {
+            *request.body_mut() = Some(body.reveal(&cx.tools)?.into());
+        }
+        for (name, text) in &self.headers {
+            let header = HeaderName::from_bytes(name.as_bytes()).map_err(|error| error.to_string())?;
+            let mut value = HeaderValue::from_str(&text.reveal(&cx.tools)?)
+                .map_err(|_| format!("header {name}: a value is one line of text"))?;
+            value.set_sensitive(text.secret().is_some());
+            request.headers_mut().insert(header, value);
+        }
+        Ok(request)
+    }
+
+    async fn body(
+        &self,
+        mut response: Response,
+        cx: &StepContext,
+        facts: &mut Map<String, Value>,
+    ) -> Result<(), Fault> {
+        let mut bytes = Vec::new();
+        let mut truncated = false;
+        while let Some(chunk) = response.chunk().await.map_err(|error| Fault::After(causes(error)))? {
+            let room = chunk.len().min(READ - bytes.len());
+            bytes.extend_from_slice(&chunk[..room]);
+            truncated = room < chunk.len();
+            if truncated {
+                break;
+            }
+        }
+        // Redacted before it is cut: half a secret would not be known.
+        let text = cx.tools.redactor.text(&String::from_utf8_lossy(&bytes));
+        facts.insert("text".to_owned(), beginning(&text, SHOWN).into());
+        facts.insert("truncated".to_owned(), truncated.into());
+        if let Ok(json) = serde_json::from_slice(&bytes) {
+            facts.insert("json".to_owned(), json);
+        }
+        Ok(())
+    }
+}
+
+fn safe_headers(headers: &HeaderMap) -> Value {
+    let safe = headers.iter().filter(|(name, _)| HEADERS.contains(&name.as_str()));
+    safe.map(|(name, value)| (name.to_string(), Value::from(String::from_utf8_lossy(value.as_bytes()))))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+/// An error with everything that led to it; without the URL, which the plan shows.
+fn causes(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut line = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(inner) = cause {
+        line = format!("{line}: {inner}");
+        cause = inner.source();
+    }
+    line
+}

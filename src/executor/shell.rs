@@ -1,0 +1,251 @@
+//! `shell`: one program with an argument list. There is no shell line anywhere: what looks like one is an argument.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::output::{Recorded, Recorder, beginning};
+use super::process::{self, Ended, Spec};
+use super::value::{SecretText, Text};
+use super::{Action, ActionSpec, StepContext, Tools, read, schema_of};
+use crate::domain::digest::hex;
+use crate::domain::plan::Plan;
+use crate::domain::runbook::Effect;
+use crate::domain::step::{Outcome, Report};
+
+/// Its row in the table.
+pub(super) const SPEC: ActionSpec = ActionSpec {
+    name: "shell",
+    summary: "Runs one program with an argument list; never a shell line.",
+    example: "argv: [df, --output=pcent, /var]\nenv: {LC_ALL: C}\n",
+    schema: schema_of::<Shell>,
+    parse: |with| {
+        let shell: Shell = read(with)?;
+        shell.check()?;
+        Ok(Box::new(shell))
+    },
+};
+
+/// Bytes of standard output that are read for facts.
+const READ: usize = 1024 * 1024;
+/// Bytes of it that the `stdout` fact holds.
+const SHOWN: usize = 64 * 1024;
+/// Lines of it that the `lines` fact holds.
+const LINES: usize = 1000;
+/// Programs whose first plain argument is a program too.
+const INTERPRETERS: &[&str] =
+    &["sh", "bash", "dash", "zsh", "ksh", "busybox", "env", "python", "perl", "ruby", "node", "php", "lua", "awk"];
+
+/// A program to run. Facts: `exit`, `stdout`, `lines`, and `json` where standard output is JSON.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Shell {
+    /// The program and its arguments. The program is an absolute path, or a name found in /usr/local/sbin,
+    /// /usr/local/bin, /usr/sbin, /usr/bin, /sbin, /bin.
+    #[schemars(length(min = 1))]
+    argv: Vec<Text>,
+    /// The directory to run it in, an absolute path. Without: the bot's own.
+    #[serde(default)]
+    dir: Option<Text>,
+    /// Its environment, beside PATH and LANG. Nothing is inherited.
+    #[serde(default)]
+    env: BTreeMap<String, SecretText>,
+    /// What it reads on standard input.
+    #[serde(default)]
+    stdin: Option<SecretText>,
+    /// Exit codes that are no failure.
+    #[serde(default = "zero")]
+    ok: Vec<i32>,
+}
+
+fn zero() -> Vec<i32> {
+    vec![0]
+}
+
+#[async_trait]
+impl Action for Shell {
+    fn effect(&self, declared: Option<Effect>) -> Result<Effect, String> {
+        declared.ok_or_else(|| {
+            "nobody can tell what a program does: declare the step's effect (read, change or destroy)".to_owned()
+        })
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.env.values().chain(&self.stdin).filter_map(SecretText::secret).map(str::to_owned).collect()
+    }
+
+    async fn plan(&self, _tools: &Tools) -> Result<Plan, String> {
+        let program = self.program()?;
+        let dir = self.directory()?;
+        let mut files = Map::new();
+        for file in std::iter::once(program.clone()).chain(self.script(&program, dir.as_deref())) {
+            let digest = file_digest(file.clone()).await?;
+            files.insert(file.display().to_string(), digest.into());
+        }
+        let argv: Vec<&str> = self.argv.iter().map(|Text(argument)| argument.as_str()).collect();
+        Ok(Plan {
+            action: SPEC.name.to_owned(),
+            effect: Effect::Read, // at least; the step declares it
+            target: program.display().to_string(),
+            line: shlex::try_join(argv.iter().copied()).map_err(|_| "an argument holds a NUL byte")?,
+            exact: json!({
+                "program": program.display().to_string(),
+                "sha256": files,
+                "argv": argv,
+                "dir": dir.map(|dir| dir.display().to_string()),
+                "env": self.env.iter().map(|(name, text)| (name.clone(), text.shown())).collect::<Map<_, _>>(),
+                "stdin": self.stdin.as_ref().map(SecretText::shown),
+                "ok": self.ok,
+            }),
+        })
+    }
+
+    async fn run(&self, cx: &StepContext) -> Outcome {
+        let spec = match self.spec(&cx.tools) {
+            Ok(spec) => spec,
+            Err(line) => return Outcome::Failed(Report { line, ..Report::default() }),
+        };
+        let mut recorder = Recorder::new(&cx.tools.redactor, READ);
+        let ended = process::run(&spec, cx.timeout, &cx.cancel, &mut |pipe, bytes| recorder.push(pipe, bytes)).await;
+        let name = spec.program.display();
+        match ended {
+            Ok(ended) => self.outcome(cx, ended, recorder.finish()),
+            Err(error) => {
+                Outcome::Failed(Report { line: format!("{name} could not be started: {error}"), ..Report::default() })
+            }
+        }
+    }
+}
+
+impl Shell {
+    /// What can be told without looking at this machine.
+    fn check(&self) -> Result<(), String> {
+        let plain = |text: &SecretText| match text {
+            SecretText::Plain(Text(text)) => text.clone(),
+            SecretText::Secret(_) => String::new(),
+        };
+        match self.argv.first() {
+            None => return Err("argv is empty: it begins with the program".to_owned()),
+            Some(Text(program)) if program.is_empty() => return Err("the program has no name".to_owned()),
+            Some(_) => {}
+        }
+        let env = self.env.values().map(plain);
+        if self.argv.iter().map(|Text(text)| text.clone()).chain(env).any(|text| text.contains('\0')) {
+            return Err("an argument holds a NUL byte, which no program can be given".to_owned());
+        }
+        let named = |name: &str| {
+            !name.starts_with(|c: char| c.is_ascii_digit())
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        };
+        match self.env.keys().find(|name| name.is_empty() || !named(name)) {
+            Some(name) => Err(format!("{name:?} cannot be a variable's name: use letters, digits and _")),
+            None => Ok(()),
+        }
+    }
+
+    /// The program's file.
+    fn program(&self) -> Result<PathBuf, String> {
+        let Text(name) = self.argv.first().ok_or("argv is empty")?;
+        let found = match name.contains('/') {
+            true => Some(PathBuf::from(name)).filter(|file| file.is_absolute() && file.is_file()),
+            false => process::find(name),
+        };
+        found.ok_or_else(|| {
+            format!(
+                "there is no program {name:?} on this machine: give an absolute path, or a name in {}",
+                process::PATH
+            )
+        })
+    }
+
+    fn directory(&self) -> Result<Option<PathBuf>, String> {
+        let Some(Text(dir)) = &self.dir else { return Ok(None) };
+        let path = PathBuf::from(dir);
+        match path.is_absolute() && path.is_dir() {
+            true => Ok(Some(path)),
+            false => Err(format!("dir {dir:?} is not the absolute path of a directory on this machine")),
+        }
+    }
+
+    /// The script that an interpreter is given.
+    fn script(&self, program: &Path, dir: Option<&Path>) -> Option<PathBuf> {
+        let name = program.file_name()?.to_str()?.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+        let Text(script) = self.argv.iter().skip(1).find(|Text(argument)| !argument.starts_with('-'))?;
+        let path = dir.map_or_else(|| PathBuf::from(script), |dir| dir.join(script));
+        (INTERPRETERS.contains(&name) && path.is_file()).then_some(path)
+    }
+
+    fn spec(&self, tools: &Tools) -> Result<Spec, String> {
+        Ok(Spec {
+            program: self.program()?,
+            args: self.argv.iter().skip(1).map(|Text(argument)| argument.clone()).collect(),
+            dir: self.directory()?,
+            env: self
+                .env
+                .iter()
+                .map(|(name, text)| Ok((name.clone(), text.reveal(tools)?)))
+                .collect::<Result<_, String>>()?,
+            stdin: match &self.stdin {
+                Some(text) => text.reveal(tools)?.into_bytes(),
+                None => Vec::new(),
+            },
+        })
+    }
+
+    fn outcome(&self, cx: &StepContext, ended: Ended, recorded: Recorded) -> Outcome {
+        let mut facts = facts(&recorded);
+        let stopped = |why: &str| match cx.effect {
+            Effect::Read => why.to_owned(),
+            _ => format!("{why}; what it had done by then stays done"),
+        };
+        if let Ended::Exited(code) = ended {
+            facts.insert("exit".to_owned(), code.into());
+        }
+        let report = |line| Report { facts: Value::Object(facts), line, output: Some(recorded.output) };
+        match ended {
+            Ended::Exited(code) if self.ok.contains(&code) => Outcome::Done(report(format!("exit code {code}"))),
+            Ended::Exited(code) => {
+                Outcome::Failed(report(format!("exit code {code}, where {:?} is no failure", self.ok)))
+            }
+            Ended::Killed(signal) => cx.half_way(report(stopped(&format!("ended by signal {signal}")))),
+            Ended::TimedOut => {
+                cx.half_way(report(stopped(&format!("stopped: not finished after {} s", cx.timeout.as_secs()))))
+            }
+            Ended::Cancelled => cx.half_way(report(stopped("stopped: cancelled while it ran"))),
+        }
+    }
+}
+
+fn facts(recorded: &Recorded) -> Map<String, Value> {
+    let stdout = beginning(&recorded.stdout, SHOWN);
+    let mut facts = Map::new();
+    facts.insert("stdout".to_owned(), stdout.into());
+    facts.insert("lines".to_owned(), stdout.lines().take(LINES).collect());
+    if let Some(json) = recorded.stdout_whole.then(|| serde_json::from_str(&recorded.stdout).ok()).flatten() {
+        facts.insert("json".to_owned(), json);
+    }
+    facts
+}
+
+/// The digest of a file's bytes, read piece by piece.
+async fn file_digest(path: PathBuf) -> Result<String, String> {
+    let digest = move || -> std::io::Result<String> {
+        let mut file = std::fs::File::open(&path)?;
+        let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(hex(context.finish().as_ref())),
+                read => context.update(&buffer[..read]),
+            }
+        }
+    };
+    tokio::task::spawn_blocking(digest)
+        .await
+        .map_err(|error| error.to_string())?
+        .map_err(|error| format!("a program's file cannot be read: {error}"))
+}
