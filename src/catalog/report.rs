@@ -103,7 +103,7 @@ impl Sheet {
             ParamKind::Integer { min, max } => self.words.say("check.accepts_integer", context! { min, max }),
             ParamKind::Choice(words) => self.words.say("check.accepts_choice", context! { words => words.join(", ") }),
             ParamKind::Duration { min, max } => {
-                let (min, max) = (span::show(*min), span::show(*max));
+                let (min, max) = (span::written(*min), span::written(*max));
                 self.words.say("check.accepts_span", context! { min, max })
             }
             ParamKind::File { dir, pattern } => self.words.say("check.accepts_file", context! { dir, pattern }),
