@@ -84,6 +84,7 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
             channels,
             teams,
             hooks,
+            secrets: secrets.keys().cloned().collect(),
             approver_roles,
             approval_expires,
             break_glass,
