@@ -16,6 +16,7 @@ use crate::domain::run::Run;
 use crate::domain::step::{Outcome, Report, StepEvent, StepRun, StepState};
 use crate::domain::timeline::EntryKind;
 use crate::executor::{self, Action, StepContext};
+use crate::faults::seeded;
 use crate::id::RunId;
 use crate::store::{Result, Tx, runs, steps};
 
@@ -55,6 +56,13 @@ impl Engine {
         });
         self.refresh(&mut tx, &run.id).await?;
         self.enter(&mut tx, stream_of(run), actor, EntryKind::StepStarted, body).await?;
+        if seeded("defect.effect_before_start") {
+            self.spawn(run.clone(), step, planned.action, key);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            tx.commit().await?;
+            return Ok(true);
+        }
+        fail::fail_point!("engine.before_start_commit");
         tx.commit().await?;
         fail::fail_point!("engine.after_start");
         self.spawn(run.clone(), step, planned.action, key);
@@ -119,6 +127,7 @@ impl Engine {
         }
         fail::fail_point!("engine.before_outcome_commit");
         tx.commit().await?;
+        fail::fail_point!("engine.after_outcome");
         Ok(true)
     }
 
@@ -142,6 +151,7 @@ impl Engine {
             let Some(run) = runs::get(&mut tx, &step.run).await? else { continue };
             let report = Report { line: self.words().say("card.lost", context! {}), ..Report::default() };
             if self.conclude(&mut tx, &run, &mut step.clone(), Outcome::Unknown(report)).await? {
+                fail::fail_point!("engine.before_lost_commit");
                 tx.commit().await?;
             }
         }

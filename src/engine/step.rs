@@ -13,12 +13,14 @@ use crate::domain::run::{Cause, Run, RunState};
 use crate::domain::runbook::{Args, Invocation, OnFail, Step};
 use crate::domain::step::{Hold, Outcome, Report, StepEvent, StepRun, StepState};
 use crate::domain::timeline::EntryKind;
+use crate::faults::seeded;
 use crate::store::{Result, Tx, approvals, locks, runs, steps};
 
 impl Engine {
     /// Moves a step by an event; false if it has moved on meanwhile, or may not.
     pub(super) async fn move_step(&self, tx: &mut Tx, step: &mut StepRun, event: StepEvent) -> Result<bool> {
-        let Some(next) = step.state.next(event, step.body.guarded) else { return Ok(false) };
+        let guarded = step.body.guarded && !(event == StepEvent::Retry && seeded("defect.rerun_after_crash"));
+        let Some(next) = step.state.next(event, guarded) else { return Ok(false) };
         let from = std::mem::replace(&mut step.state, next);
         if next.is_final() {
             step.body.ended_at = Some(self.clock.now());
