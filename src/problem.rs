@@ -18,7 +18,7 @@ pub struct Problem {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
-    /// The drawing: the lines around it and a caret.
+    /// The drawing: the lines around it and a caret. Empty for what cannot be read at all.
     pub picture: String,
 }
 

@@ -132,6 +132,11 @@ fn each_rule_of_a_step_is_held() {
             "'{{",
             "takes no placeholder",
         ),
+        (
+            "id: go, title: Go, action: http, with: { url: 'http://x/', headers: { k: { secret: shop_ap } } }",
+            "shop_ap",
+            "no secret",
+        ),
         ("id: go, title: Go, action: shell, with: { argv: [/bin/ls] }", "shell", "cannot tell what"),
         ("id: go, title: Go, action: shell, effect: reed, with: { argv: [/bin/ls] }", "reed", "not known here"),
         ("id: go, title: Go, action: http, with: { url: 'http://x/' }, timeout: 0s", "0s", "out of its range"),

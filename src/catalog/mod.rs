@@ -3,7 +3,6 @@
 
 mod check;
 mod files;
-pub mod nearest;
 mod read;
 mod report;
 mod schema;
@@ -22,6 +21,7 @@ pub use schema::{schema, schema_with};
 pub use watch::{Watch, watch};
 
 use crate::domain::alert::Alert;
+use crate::domain::nearest::nearest;
 use crate::domain::runbook::Runbook;
 use crate::domain::settings::Settings;
 use crate::executor::{ACTIONS, ActionSpec};
@@ -51,6 +51,12 @@ impl Catalog {
     /// Every runbook, by full name.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Runbook>> {
         self.books.values()
+    }
+
+    /// These runbooks, without files: for tests.
+    #[must_use]
+    pub fn from_books(books: Vec<Runbook>) -> Self {
+        Self { books: books.into_iter().map(|book| (book.full_name(), Arc::new(book))).collect() }
     }
 
     /// The runbook with this full name.
@@ -84,7 +90,7 @@ impl Catalog {
                 [if short { book.name.clone() } else { book.full_name() }]
             })
             .collect();
-        nearest::nearest(word, typed.iter().map(String::as_str))
+        nearest(word, typed.iter().map(String::as_str))
     }
 
     /// The runbooks for an alert: those of which one list of labels is all there. The most particular come first.

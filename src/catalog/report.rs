@@ -4,13 +4,12 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use minijinja::{Value, context};
 
-use super::Problem;
 use super::read::Tree;
 use crate::domain::runbook::ParamKind;
 use crate::domain::span;
+use crate::problem::Problem;
 use crate::words::Words;
 
 /// One file under inspection: its text, its places, and what was found wrong.
@@ -104,7 +103,7 @@ impl Sheet {
             ParamKind::Integer { min, max } => self.words.say("check.accepts_integer", context! { min, max }),
             ParamKind::Choice(words) => self.words.say("check.accepts_choice", context! { words => words.join(", ") }),
             ParamKind::Duration { min, max } => {
-                let (min, max) = (span::show(*min), span::show(*max));
+                let (min, max) = (span::written(*min), span::written(*max));
                 self.words.say("check.accepts_span", context! { min, max })
             }
             ParamKind::File { dir, pattern } => self.words.say("check.accepts_file", context! { dir, pattern }),
@@ -131,16 +130,11 @@ impl Sheet {
     }
 
     fn problem(&self, range: Range<usize>, what: &str, values: Value) -> Problem {
-        let before = self.text.get(..range.start).unwrap_or("");
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Problem {
-            file: self.file.clone(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-            message: self.words.say(&format!("check.{what}"), values.clone()),
-            hint: Some(self.words.say(&format!("check.{what}_hint"), values)),
-            picture: if self.text.is_empty() { String::new() } else { picture(&self.file, &self.text, range) },
-        }
+        let message = self.words.say(&format!("check.{what}"), values.clone());
+        let hint = Some(self.words.say(&format!("check.{what}_hint"), values));
+        let problem = Problem::at(&self.file, &self.text, range, message, hint);
+        // Where nothing could be read, there is nothing to draw.
+        if self.text.is_empty() { Problem { picture: String::new(), ..problem } } else { problem }
     }
 }
 
@@ -154,11 +148,6 @@ fn around(at: &str, find: impl Fn(&str) -> Option<Range<usize>>) -> Range<usize>
         let Some((above, _)) = at.rsplit_once('/') else { return 0..0 };
         at = above;
     }
-}
-
-fn picture(file: &str, text: &str, range: Range<usize>) -> String {
-    let snippet = Snippet::source(text).path(file).annotation(AnnotationKind::Primary.span(range));
-    Renderer::plain().render(&[Group::with_level(Level::ERROR).element(snippet)])
 }
 
 /// How problems are printed.

@@ -99,11 +99,9 @@ pub struct RunBody {
 }
 
 impl RunBody {
-    /// The command line that would ask for it again, as in `rollback api prod`.
+    /// The command line that would ask for it again.
     #[must_use]
     pub fn command_line(&self) -> String {
-        let args = self.runbook.params.iter().filter_map(|param| self.args.get(&param.name)).map(super::expect::show);
-        let env = self.env.clone().into_iter();
-        std::iter::once(self.runbook.full_name()).chain(args).chain(env).collect::<Vec<_>>().join(" ")
+        self.runbook.command_line(&self.args, self.env.as_deref())
     }
 }

@@ -92,6 +92,25 @@ impl Runbook {
         format!("{}/{}", self.pack, self.name)
     }
 
+    /// The command line that asks for it with these arguments, as in `shop/rollback api prod`. Values are quoted where
+    /// they must be, and go by name after one that is not there.
+    #[must_use]
+    pub fn command_line(&self, args: &Args, env: Option<&str>) -> String {
+        let mut words = vec![self.full_name()];
+        let mut gap = false;
+        for param in &self.params {
+            let value = args.get(&param.name).map(super::expect::show);
+            let word = value.map(|text| shlex::try_quote(&text).map_or(text.clone(), |quoted| quoted.into_owned()));
+            match word {
+                None => gap = true,
+                Some(word) if gap => words.push(format!("{}={word}", param.name)),
+                Some(word) => words.push(word),
+            }
+        }
+        words.extend(env.map(str::to_owned));
+        words.join(" ")
+    }
+
     /// Whether some step may change something.
     #[must_use]
     pub fn changes(&self) -> bool {

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use minijinja::context;
 use serde_json::json;
 
 use super::Engine;
 use super::post::incident_stream;
 use super::start::Start;
 use crate::chat::cards;
-use crate::command::{self, Accepts, Command, Request, Scene, Unclear};
+use crate::command::{self, Command, Request, Scene, Unclear};
 use crate::domain::actor::{Actor, Place, Platform};
 use crate::domain::incident::Incident;
 use crate::domain::plan::PlannedStep;
@@ -158,33 +157,15 @@ impl Engine {
     /// Says what a line lacks, as a form where that helps.
     pub(super) async fn answer_unclear(&self, tx: &mut Tx, heard: &Heard, unclear: Unclear) -> Result<()> {
         let desk = self.desk(&heard.settings);
-        let say = |key: &str, values| desk.words.say(&format!("card.{key}"), values);
+        let sentence = command::explain(&unclear, desk.words);
         let card = match unclear {
             Unclear::Missing { book, given, env, missing, env_missing } => {
                 let environments = env_missing.then_some(book.environments.as_slice());
                 let invocation = Invocation { runbook: book.full_name(), args: given, env };
-                cards::missing(desk, &book, invocation, &missing, environments)
+                cards::missing(desk, (&book, sentence), invocation, &missing, environments)
             }
-            Unclear::Empty => cards::unclear(say("empty", context! {}), &[]),
-            Unclear::Quote => cards::unclear(say("quote", context! {}), &[]),
-            Unclear::Usage(usage) => cards::unclear(say("built_in_usage", context! { usage }), &[]),
-            Unclear::Unknown(word, near) if near.is_empty() => {
-                cards::unclear(say("unknown_none", context! { word }), &[])
-            }
-            Unclear::Unknown(word, near) => {
-                cards::unclear(say("unknown_near", context! { word, near => near.join(", ") }), &invocations(&near))
-            }
-            Unclear::Ambiguous(word, names) => {
-                cards::unclear(say("ambiguous", context! { word, names => names.join(", ") }), &invocations(&names))
-            }
-            Unclear::Unexpected { book, got } => {
-                cards::unclear(say("unexpected", context! { got, name => book.full_name() }), &[])
-            }
-            Unclear::Wrong { name, got, accepts, .. } => {
-                let (key, values) = accepted(&accepts);
-                let accepts = say(key, values);
-                cards::unclear(say("wrong", context! { name, got, accepts }), &[])
-            }
+            Unclear::Unknown(_, near) | Unclear::Ambiguous(_, near) => cards::unclear(sentence, &invocations(&near)),
+            _ => cards::unclear(sentence, &[]),
         };
         self.whisper(tx, &heard.place, &heard.actor.id, &card, &heard.delivery).await
     }
@@ -225,9 +206,7 @@ fn addressed(text: &str, platform: Platform) -> Option<&str> {
 
 /// The command line of a request, for people.
 pub(super) fn command_line(request: &Request) -> String {
-    let args = request.book.params.iter().filter_map(|param| request.args.get(&param.name));
-    let words = args.map(crate::domain::expect::show).chain(request.env.clone());
-    std::iter::once(request.book.full_name()).chain(words).collect::<Vec<_>>().join(" ")
+    request.book.command_line(&request.args, request.env.as_deref())
 }
 
 /// People who may, for a refusal that helps: three at the most.
@@ -250,17 +229,6 @@ fn helpers(settings: &Settings, request: &Request, channel: &str) -> Vec<String>
 fn invocations(names: &[String]) -> Vec<Invocation> {
     let named = names.iter().filter(|name| name.contains('/'));
     named.map(|name| Invocation { runbook: name.clone(), args: Args::new(), env: None }).collect()
-}
-
-fn accepted(accepts: &Accepts) -> (&'static str, minijinja::Value) {
-    match accepts {
-        Accepts::Pattern(pattern) => ("accepts_pattern", context! { pattern }),
-        Accepts::Text(max) => ("accepts_text", context! { max }),
-        Accepts::Integer(min, max) => ("accepts_integer", context! { min, max }),
-        Accepts::OneOf(choices) => ("accepts_one_of", context! { list => choices.join(", ") }),
-        Accepts::Duration(min, max) => ("accepts_duration", context! { min, max }),
-        Accepts::FileIn(dir) => ("accepts_file", context! { dir }),
-    }
 }
 
 /// What a person may ask for here, by full name.

@@ -12,8 +12,12 @@ use sereno::domain::settings::{BreakGlass, Channel, Environment, Language, Perso
 use sereno::domain::step::Outcome;
 use sereno::executor::{Action, ActionSpec, StepContext, Tools};
 
-/// What a tiny action may do: always this, or what the runbook has to declare.
-struct Tiny(Option<Effect>);
+/// What a tiny action may do: always this, or what the runbook has to declare; and the secrets that it names.
+struct Tiny(Option<Effect>, Vec<String>);
+
+fn tiny(effect: impl Into<Option<Effect>>) -> Result<Box<dyn Action>, String> {
+    Ok(Box::new(Tiny(effect.into(), Vec::new())))
+}
 
 #[async_trait]
 impl Action for Tiny {
@@ -24,6 +28,10 @@ impl Action for Tiny {
             (_, Some(declared)) => Ok(declared),
             (None, None) => Err("it cannot tell what this program does".to_owned()),
         }
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.1.clone()
     }
 
     async fn plan(&self, _tools: &Tools) -> Result<Plan, String> {
@@ -49,7 +57,7 @@ pub static TINY: &[ActionSpec] = &[
             object(json!({"argv": {"type": "array", "items": {"type": "string"}}, "ok": {"type": "array"}}), &["argv"])
         },
         parse: |with| match with["argv"][0].as_str() {
-            Some(program) if program.starts_with('/') => Ok(Box::new(Tiny(None))),
+            Some(program) if program.starts_with('/') => tiny(None),
             _ => Err("the program needs its whole path".to_owned()),
         },
     },
@@ -62,7 +70,11 @@ pub static TINY: &[ActionSpec] = &[
             object(json!({"url": {"type": "string"}, "port": port, "headers": {"type": "object"}}), &["url"])
         },
         parse: |with| match with["url"].as_str() {
-            Some(url) if url.starts_with("http://") => Ok(Box::new(Tiny(Some(Effect::Read)))),
+            Some(url) if url.starts_with("http://") => {
+                let headers = with["headers"].as_object().into_iter().flatten();
+                let secrets = headers.filter_map(|(_, header)| header["secret"].as_str().map(str::to_owned));
+                Ok(Box::new(Tiny(Some(Effect::Read), secrets.collect())))
+            }
             _ => Err("the address must start with http://".to_owned()),
         },
     },
@@ -73,21 +85,21 @@ pub static TINY: &[ActionSpec] = &[
         schema: || {
             object(json!({"query": {"type": "string", "x-literal": true}, "params": {"type": "array"}}), &["query"])
         },
-        parse: |_| Ok(Box::new(Tiny(Some(Effect::Read)))),
+        parse: |_| tiny(Effect::Read),
     },
     ActionSpec {
         name: "ask",
         summary: "Asks a person",
         example: "instructions: Look at it",
         schema: || object(json!({"instructions": {"type": "string"}, "roles": {"type": "array"}}), &["instructions"]),
-        parse: |_| Ok(Box::new(Tiny(Some(Effect::Read)))),
+        parse: |_| tiny(Effect::Read),
     },
     ActionSpec {
         name: "run",
         summary: "Runs another runbook",
         example: "runbook: health",
         schema: || object(json!({"runbook": {"type": "string"}, "args": {"type": "object"}}), &["runbook"]),
-        parse: |_| Ok(Box::new(Tiny(Some(Effect::Read)))),
+        parse: |_| tiny(Effect::Read),
     },
 ];
 
@@ -117,6 +129,7 @@ pub fn settings() -> Settings {
         channels: [("#infra".to_owned(), Channel::default()), ("#shop".to_owned(), Channel::default())].into(),
         teams: BTreeMap::new(),
         hooks: BTreeMap::new(),
+        secrets: ["shop_api".to_owned()].into(),
         approver_roles: vec!["lead".into()],
         approval_expires: 600,
         break_glass: BreakGlass { after: 300, severities: Vec::new(), announce: Vec::new() },

@@ -4,9 +4,9 @@
 use minijinja::context;
 
 use super::steps::END;
-use crate::catalog::nearest::nearest;
 use crate::catalog::read::child;
 use crate::catalog::report::Sheet;
+use crate::domain::nearest::nearest;
 use crate::domain::runbook::{Effect, OnFail, Param, ParamKind, Step};
 use crate::domain::template;
 

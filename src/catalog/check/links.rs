@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use minijinja::context;
 use serde_json::Value;
 
-use crate::catalog::nearest::nearest;
 use crate::catalog::read::child;
 use crate::catalog::report::Sheet;
+use crate::domain::nearest::nearest;
 use crate::domain::runbook::{ParamKind, Runbook};
 
 /// A file after it was looked at by itself.

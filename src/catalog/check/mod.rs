@@ -13,13 +13,13 @@ mod variables;
 use minijinja::context;
 use serde_json::Value;
 
-use super::nearest::nearest;
 use super::read::{Tree, child};
 use super::report::Sheet;
 use super::shape::{Flaw, fit};
 use super::written::Written;
 use crate::domain::actor::{Actor, Platform};
 use crate::domain::digest;
+use crate::domain::nearest::nearest;
 use crate::domain::runbook::{AlertMatch, BUILT_IN, Runbook};
 use crate::domain::settings::Settings;
 use crate::domain::template::Template;

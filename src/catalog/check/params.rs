@@ -193,7 +193,7 @@ pub fn span_in(sheet: &mut Sheet, at: &str, text: Option<&str>, without: u64, ra
     match span::seconds(text) {
         None => sheet.value(at, "span", context! {}),
         Some(seconds) if seconds < range.0 || seconds > range.1 => {
-            let (min, max) = (span::show(range.0), span::show(range.1));
+            let (min, max) = (span::written(range.0), span::written(range.1));
             sheet.value(at, "span_range", context! { min, max });
         }
         Some(seconds) => return seconds,

@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use super::params::ill_typed;
 use super::{Ground, known_word, words};
-use crate::catalog::nearest::nearest;
 use crate::catalog::read::child;
 use crate::catalog::report::Sheet;
 use crate::catalog::written;
 use crate::domain::actor::Actor;
 use crate::domain::approval::{ApprovalRule, LONGEST_EXPIRY};
+use crate::domain::nearest::nearest;
 use crate::domain::policy::{Ask, approval_for, authorize};
 use crate::domain::runbook::{Allow, Effect, ParamKind, Runbook, Step};
 

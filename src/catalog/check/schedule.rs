@@ -4,10 +4,10 @@ use minijinja::context;
 
 use super::params::ill_typed;
 use super::{Ground, known_word};
-use crate::catalog::nearest::nearest;
 use crate::catalog::read::child;
 use crate::catalog::report::Sheet;
 use crate::catalog::written;
+use crate::domain::nearest::nearest;
 use crate::domain::runbook::{Args, ParamKind, Runbook, Schedule};
 
 pub fn check(sheet: &mut Sheet, written: Vec<written::Schedule>, book: &Runbook, ground: &Ground<'_>) -> Vec<Schedule> {

@@ -126,7 +126,8 @@ fn action(sheet: &mut Sheet, call: &Call<'_>, declared: Option<Effect>, fields: 
     known_word(sheet, &child(call.at, "action"), call.action, &known, "action");
     let spec = fields.ground.actions.iter().find(|spec| spec.name == call.action)?;
     literal(sheet, &with_at, call.with, spec);
-    let action = if sound { parse(sheet, &with_at, call.with, spec, fields) } else { None }?;
+    let (action, filled) = if sound { parse(sheet, &with_at, call.with, spec, fields) } else { None }?;
+    secrets(sheet, &with_at, (call.with, &filled), &action.secrets(), fields.ground);
     let effect = action.effect(declared);
     effect
         .map_err(|detail| {
@@ -142,14 +143,20 @@ fn action(sheet: &mut Sheet, call: &Call<'_>, declared: Option<Effect>, fields: 
 
 /// Reads an action's fields with samples in place of placeholders. What a finding will be is not known, so one kind
 /// that fits is enough.
-fn parse(sheet: &mut Sheet, at: &str, with: &Value, spec: &ActionSpec, fields: &Fields<'_>) -> Option<Box<dyn Action>> {
+fn parse(
+    sheet: &mut Sheet,
+    at: &str,
+    with: &Value,
+    spec: &ActionSpec,
+    fields: &Fields<'_>,
+) -> Option<(Box<dyn Action>, Value)> {
     let schema = (spec.schema)();
     let filled = sample::fillings(with, fields.params, fields.env);
     let fits = |with: &Value| crate::catalog::shape::fit(&mut with.clone(), &schema).is_empty();
     let mut refused = None;
     for with in filled.iter().filter(|with| fits(with)) {
         match (spec.parse)(with) {
-            Ok(action) => return Some(action),
+            Ok(action) => return Some((action, with.clone())),
             Err(detail) => refused = refused.or(Some(detail)),
         }
     }
@@ -160,33 +167,39 @@ fn parse(sheet: &mut Sheet, at: &str, with: &Value, spec: &ActionSpec, fields: &
     None
 }
 
-/// Fields that take no placeholder: the names of secrets, and those that the action's schema marks `x-literal`,
-/// such as the text of an SQL query.
+/// Fields that take no placeholder: those that the action's schema marks `x-literal`, such as the text of an SQL query.
 fn literal(sheet: &mut Sheet, at: &str, with: &Value, spec: &ActionSpec) {
     let schema = (spec.schema)();
     for (key, value) in with.as_object().into_iter().flatten() {
-        let place = child(at, key);
         let marked = schema["properties"][key]["x-literal"] == true;
         if marked && template::paths(value).is_ok_and(|paths| !paths.is_empty()) {
-            sheet.value(&place, "literal", context! { name => key });
+            sheet.value(&child(at, key), "literal", context! { name => key });
         }
-        secrets(sheet, &place, value);
     }
 }
 
-fn secrets(sheet: &mut Sheet, at: &str, value: &Value) {
-    match value {
-        Value::Object(fields) => {
-            for (key, field) in fields {
+/// Secrets that the action refers to: known, and named by the file alone. Other fields may be called `secret` too, so
+/// only what the action itself takes for one counts.
+fn secrets(sheet: &mut Sheet, at: &str, fields: (&Value, &Value), named: &[String], ground: &Ground<'_>) {
+    match fields {
+        (Value::Object(written), Value::Object(filled)) => {
+            for (key, (written, filled)) in written.iter().filter_map(|(key, w)| Some((key, (w, filled.get(key)?)))) {
                 let place = child(at, key);
-                if key == "secret" && field.as_str().is_some_and(|name| name.contains("{{")) {
-                    sheet.value(&place, "literal", context! { name => key });
+                let name = filled.as_str().filter(|name| key == "secret" && named.iter().any(|known| known == name));
+                match name {
+                    Some(_) if written != filled => sheet.value(&place, "literal", context! { name => key }),
+                    Some(name) => {
+                        let known: Vec<&str> = ground.settings.secrets.iter().map(String::as_str).collect();
+                        known_word(sheet, &place, name, &known, "secret");
+                    }
+                    None => secrets(sheet, &place, (written, filled), named, ground),
                 }
-                secrets(sheet, &place, field);
             }
         }
-        Value::Array(items) => {
-            items.iter().enumerate().for_each(|(index, item)| secrets(sheet, &child(at, index), item));
+        (Value::Array(written), Value::Array(filled)) => {
+            for (index, pair) in written.iter().zip(filled).enumerate() {
+                secrets(sheet, &child(at, index), pair, named, ground);
+            }
         }
         _ => {}
     }

@@ -3,10 +3,10 @@
 use minijinja::context;
 use serde_json::Value;
 
-use crate::catalog::nearest::nearest;
 use crate::catalog::read::child;
 use crate::catalog::report::Sheet;
 use crate::catalog::written::Written;
+use crate::domain::nearest::nearest;
 use crate::domain::runbook::{Param, ParamKind};
 use crate::domain::template;
 

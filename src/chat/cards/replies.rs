@@ -75,7 +75,7 @@ pub fn objection(desk: Desk<'_>, objection: &Objection, decided: &str) -> Card {
 #[must_use]
 pub fn missing(
     desk: Desk<'_>,
-    book: &Runbook,
+    (book, sentence): (&Runbook, String),
     invocation: Invocation,
     missing: &[Param],
     environments: Option<&[String]>,
@@ -87,10 +87,9 @@ pub fn missing(
         choices: choices.to_vec(),
         ..Input::default()
     }));
-    let names = inputs.iter().map(|input| input.name.clone()).collect::<Vec<_>>().join(", ");
     let form = Form { title: book.summary.clone(), inputs };
     Card {
-        title: desk.say("missing", context! { name => book.full_name(), names }),
+        title: sentence,
         tone: Tone::Ask,
         state: "missing".to_owned(),
         body: vec![usage(desk, book)],
