@@ -18,6 +18,7 @@ const TEXT_MAX: usize = 200;
 /// Longest span that says no `max`, in seconds.
 const SPAN_MAX: u64 = 86_400;
 
+/// Checks every parameter.
 pub fn check(sheet: &mut Sheet, written: &Written) -> Vec<Param> {
     let mut params: Vec<Param> = Vec::new();
     for (index, param) in written.params.iter().enumerate() {
@@ -144,6 +145,7 @@ pub fn ill_typed(sheet: &mut Sheet, at: &str, kind: &ParamKind, value: &Value, n
     sheet.value(at, "ill_typed", context! { name, got, accepts });
 }
 
+/// Whether a pattern is sound; reported when it is not.
 pub fn regex(sheet: &mut Sheet, at: &str, pattern: &str) -> bool {
     let Err(error) = whole(pattern) else { return true };
     let text = error.to_string();
@@ -193,7 +195,7 @@ pub fn span_in(sheet: &mut Sheet, at: &str, text: Option<&str>, without: u64, ra
     match span::seconds(text) {
         None => sheet.value(at, "span", context! {}),
         Some(seconds) if seconds < range.0 || seconds > range.1 => {
-            let (min, max) = (span::show(range.0), span::show(range.1));
+            let (min, max) = (span::written(range.0), span::written(range.1));
             sheet.value(at, "span_range", context! { min, max });
         }
         Some(seconds) => return seconds,
