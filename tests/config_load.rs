@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use sereno::config::Config;
 use sereno::domain::actor::Platform;
 use sereno::problem::Problem;
@@ -83,6 +84,10 @@ fn the_environment_overrides_every_kind_of_key() {
             ("SERENO_TOKEN", "not a key"),
             ("SERENO_TEST_POSTGRES", "not a key"),
             ("HOME", "/root"),
+            ("SERENO_SERVICE_HOST", "10.0.0.1"),
+            ("SERENO_SERVICE_PORT_HTTP", "8080"),
+            ("SERENO_PORT", "tcp://10.0.0.1:8080"),
+            ("SERENO_PORT_8080_TCP_ADDR", "10.0.0.1"),
         ],
     );
     assert_eq!(
@@ -138,6 +143,7 @@ fn a_variable_that_fits_no_key_is_refused_with_what_was_meant() {
         ("SERENO_HOOKS__ALERTMANAGER__SECRTE", "SERENO_HOOKS__ALERTMANAGER__SECRET"),
         ("SERENO_PEOPLE__ANNA__CONSOLE__TOKEN", "SERENO_PEOPLE__ANA__CONSOLE__TOKEN"),
         ("SERENO_SERVER_LISTEN", "SERENO_SERVER__LISTEN"),
+        ("SERENO_PORT", "SERENO_PORT"),
         ("SERENO_SERVER__LISTEN__PORT", "SERENO_SERVER__LISTEN"),
     ] {
         let text = refused(SMALL, &[(name, "abcdefghijklmnopqrst")]);
@@ -198,7 +204,13 @@ fn no_secret_is_ever_drawn() {
         .replace("console: { token: \"ana", "consle: { token: \"ana")
         .replace("id: leo", "id: ana")
         .replace("channel: \"#infra\" }", "chanel: \"#infra\" }");
-    for text in [text, SMALL.replace("hooks:", "hooks: ]"), SMALL.replace("0123456789\"", "0123456789")] {
+    for text in [
+        text,
+        SMALL.replace("hooks:", "hooks: ]"),
+        SMALL.replace("token: ", "token:"),
+        SMALL.replace("hooks:", "secrets: { db:\"hook-secret\" }\nhooks:"),
+        SMALL.replace("0123456789\"", "0123456789"),
+    ] {
         let told = refused(&text, &[]);
         assert!(!told.contains("-token") && !told.contains("hook-secret") && !told.contains("0123456789"), "{told}");
     }
@@ -240,7 +252,8 @@ fn problems_are_told_in_the_installation_s_language() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    // The same cases every time: a leak is looked for with more of them (PROPTEST_CASES), not by luck on a Friday.
+    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..Default::default() })]
 
     /// Whatever bytes an editor or a disk makes of a file, and whatever stands in a variable: an answer, and no secret.
     #[test]

@@ -42,7 +42,7 @@ async fn first_posts_keep_their_channels_order_and_a_channel_waits_as_a_whole() 
         let (a1, a2, b1) = (say(&mut tx, "#a").await, say(&mut tx, "#a").await, say(&mut tx, "#b").await);
         assert_eq!(due(&mut tx, NOW).await, [a1.clone(), b1.clone()]);
         messages::postpone(&mut tx, &a1, Timestamp(2000), "too fast").await.unwrap();
-        assert_eq!(due(&mut tx, Timestamp(1999)).await, [b1.clone()]);
+        assert_eq!(due(&mut tx, Timestamp(1999)).await, std::slice::from_ref(&b1));
         assert_eq!(messages::undelivered(&mut tx).await.unwrap(), 1);
         assert_eq!(due(&mut tx, Timestamp(2000)).await, [a1.clone(), b1.clone()]);
         messages::posted(&mut tx, &a1, 1, "x1").await.unwrap();
@@ -106,9 +106,9 @@ async fn threads_channels_and_whispers_are_read_in_order_by_whom_they_are_for() 
             async |tx: &mut Tx, person: &str, limit| ids(messages::channel(tx, "#a", person, limit).await.unwrap());
         assert_eq!(channel(&mut tx, "ana", 9).await, [first.clone(), root.clone(), whisper.id.clone()]);
         assert_eq!(channel(&mut tx, "leo", 9).await, [first.clone(), root.clone()]);
-        assert_eq!(channel(&mut tx, "leo", 1).await, [root.clone()]);
+        assert_eq!(channel(&mut tx, "leo", 1).await, std::slice::from_ref(&root));
         assert_eq!(ids(messages::thread(&mut tx, &root).await.unwrap()), [root.clone(), reply.id.clone()]);
-        assert_eq!(ids(messages::replies_to(&mut tx, &"d1".into()).await.unwrap()), [whisper.id.clone()]);
+        assert_eq!(ids(messages::replies_to(&mut tx, &"d1".into()).await.unwrap()), std::slice::from_ref(&whisper.id));
         let seen = messages::revision(&mut tx).await.unwrap();
         messages::edit(&mut tx, &root, &json!({"title": "new"})).await.unwrap();
         messages::edit(&mut tx, &first, &json!({"title": "new"})).await.unwrap();

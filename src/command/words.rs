@@ -6,7 +6,9 @@ use super::Unclear;
 /// A word, and how much of its beginning was typed without quotes: only there do `=` and `--` mean something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Word {
+    /// The word, without its quotes.
     pub text: String,
+    /// The bytes at its beginning that stood outside quotes.
     pub bare: usize,
 }
 

@@ -2,7 +2,6 @@
 //! JSON that the written types read; every value takes the type that its key asks for.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use minijinja::context;
 use serde_json::{Map, Value};
@@ -15,28 +14,6 @@ use crate::domain::nearest::nearest;
 /// Fits the whole tree, tells of all that does not fit, and gives JSON that the written types always read.
 pub fn fit(root: &Node, shape: &Shape, findings: &mut Findings) -> Value {
     Fitter { findings, path: Vec::new() }.value(root, shape)
-}
-
-/// The places that must never be shown: secrets, and whatever stands under a key that nobody knows.
-pub fn secret_spans(node: &Node, shape: Option<&Shape>, found: &mut Vec<Range<usize>>) {
-    match (&node.content, shape) {
-        (Content::Map(entries), Some(Shape::Struct(fields, _))) => {
-            entries.iter().for_each(|entry| secret_spans(&entry.value, fields.get(&entry.key), found));
-        }
-        (Content::Map(entries), Some(Shape::Map(inner))) => {
-            entries.iter().for_each(|entry| secret_spans(&entry.value, Some(inner), found));
-        }
-        (Content::List(items), Some(Shape::List(inner))) => {
-            items.iter().for_each(|item| secret_spans(item, Some(inner), found));
-        }
-        (Content::Scalar(_), Some(Shape::List(inner))) => secret_spans(node, Some(inner), found),
-        (_, Some(Shape::Any(options))) => {
-            let fitting = options.iter().find(|option| takes(option, &node.content));
-            secret_spans(node, fitting, found);
-        }
-        (Content::Scalar(_), Some(Shape::Text(_) | Shape::Whole | Shape::Flag)) => {}
-        _ => node.scalars(found),
-    }
 }
 
 struct Fitter<'a> {
@@ -161,7 +138,8 @@ fn filler(shape: &Shape) -> Value {
     }
 }
 
-fn takes(shape: &Shape, content: &Content) -> bool {
+/// Whether a value of this kind can be read into the shape at all.
+pub fn takes(shape: &Shape, content: &Content) -> bool {
     matches!(
         (shape, content),
         (Shape::Struct(..) | Shape::Map(_), Content::Map(_))

@@ -8,6 +8,7 @@ mod overlay;
 mod sections;
 mod shape;
 mod tree;
+mod veil;
 mod written;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::words::Words;
 use findings::Findings;
 use shape::Shape;
 use tree::{Content, Node, Origin};
+use veil::Veil;
 pub use written::LogFormat;
 
 /// The configuration that is taken when no file is named: safe, and the place where every key is explained.
@@ -88,11 +90,11 @@ impl Config {
     pub fn read(name: &str, text: &str, env: &BTreeMap<String, String>) -> Result<Self, Vec<Problem>> {
         let shape = Shape::of(&schema());
         let mut root = parse(name, text)?;
-        let mut secret = Vec::new();
-        fit::secret_spans(&root, Some(&shape), &mut secret);
+        let mut veil = Veil::default();
+        veil.look(&root, Some(&shape));
         let refused = overlay::overlay(&mut root, &shape, env);
-        let mut findings = Findings::new(Words(language(&root)), name, text, root.clone());
-        findings.mask(&secret);
+        veil.look(&root, Some(&shape));
+        let mut findings = Findings::new(Words(language(&root)), name, text, veil, root.clone());
         overlay::report(&refused, &shape, &mut findings);
         let fitted = fit::fit(&root, &shape, &mut findings);
         let written = serde_json::from_value(fitted).map_err(|error| {
@@ -143,7 +145,7 @@ fn parse(name: &str, text: &str) -> Result<Node, Vec<Problem>> {
         let words = Words(Language::En);
         let message = words.say("config.broken", context! { why => broken.message });
         let hint = Some(words.get("config.broken_hint"));
-        vec![Problem::at(name, &findings::keys_only(text), broken.at, message, hint)]
+        vec![Problem::at(name, &veil::keys_only(text), broken.at, message, hint)]
     })?;
     Ok(match node.content {
         Content::Null => Node { content: Content::Map(Vec::new()), origin: Origin::File(0..0) },

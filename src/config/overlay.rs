@@ -12,11 +12,14 @@ use crate::domain::nearest::nearest;
 
 const PREFIX: &str = "SERENO_";
 
-/// Variables that are no keys: read by the command line and by tests.
-fn is_ours(name: &str) -> bool {
-    name.starts_with(PREFIX)
-        && !matches!(name, "SERENO_TOKEN" | "SERENO_CONFIG" | "SERENO_LOG")
-        && !name.starts_with("SERENO_TEST_")
+/// Whether a variable is to be a key: not those that the command line and tests read, nor those that Kubernetes sets
+/// in every container beside a service called `sereno`.
+fn is_ours(name: &str, value: &str) -> bool {
+    let Some(rest) = name.strip_prefix(PREFIX) else { return false };
+    let other = matches!(rest, "TOKEN" | "CONFIG" | "LOG") || rest.starts_with("TEST_");
+    let linked = rest.starts_with("PORT") && (value.contains("://") || rest.contains("_TCP") || rest.contains("_UDP"));
+    let service = rest == "SERVICE_HOST" || rest.starts_with("SERVICE_PORT");
+    !(other || linked || service)
 }
 
 /// A variable that could not be laid over.
@@ -35,7 +38,7 @@ enum Why {
 /// Lays every variable over the tree, shorter names first, so that a section is set before its keys.
 pub fn overlay(root: &mut Node, shape: &Shape, env: &BTreeMap<String, String>) -> Vec<Refused> {
     let mut refused = Vec::new();
-    for (name, value) in env.iter().filter(|(name, _)| is_ours(name)) {
+    for (name, value) in env.iter().filter(|(name, value)| is_ours(name, value)) {
         let steps: Vec<&str> = name[PREFIX.len()..].split("__").collect();
         let mut trial = root.clone();
         match set(&mut trial, shape, &steps, &Given { name, value }) {

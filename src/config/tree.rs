@@ -67,20 +67,6 @@ impl Node {
             _ => None,
         }
     }
-
-    /// The places of all scalars in it, within the file.
-    pub fn scalars(&self, found: &mut Vec<Range<usize>>) {
-        match &self.content {
-            Content::Null => {}
-            Content::Scalar(_) => {
-                if let Origin::File(at) = &self.origin {
-                    found.push(at.clone());
-                }
-            }
-            Content::List(items) => items.iter().for_each(|item| item.scalars(found)),
-            Content::Map(entries) => entries.iter().for_each(|entry| entry.value.scalars(found)),
-        }
-    }
 }
 
 /// Why a text is no YAML.

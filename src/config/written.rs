@@ -55,6 +55,7 @@ pub struct Written {
 pub struct Hidden(String);
 
 impl Hidden {
+    /// The text, from now on without Debug or Display.
     pub fn into_secret(self) -> Secret {
         Secret::new(self.0)
     }

@@ -85,3 +85,78 @@ async fn commit(store: &Store, rows: &[Row]) -> Result<Vec<DeliveryId>> {
     journal_point!("inbox.after_commit");
     Ok(ids)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sql::{exec, fetch_all};
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::store::inbox::{Input, NewDelivery, accept};
+
+    fn hook(key: usize) -> NewDelivery {
+        let input = Input::Hook { hook: "alertmanager".into(), body: "x".repeat(3000) };
+        NewDelivery { key: key.to_string(), input, at: Timestamp(1) }
+    }
+
+    /// Lets the file grow no further, until the connection is thrown away.
+    async fn fill_up(store: &Store) {
+        let mut tx = store.begin().await.unwrap();
+        exec!(&mut tx, "PRAGMA max_page_count = 1").unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_full_database_loses_nothing_that_was_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/test.db", folder.path().display());
+        let store = Store::open(&url).unwrap();
+        store.migrate().await.unwrap();
+        let (mut answered, mut key) = (Vec::new(), 0);
+        for failures in 1..=6 {
+            for _ in 0..failures {
+                fill_up(&store).await;
+                loop {
+                    key += 1;
+                    match accept(&store, hook(key)).await {
+                        Ok(id) => answered.push(id.to_string()),
+                        Err(StoreError::Away(_)) => break,
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            }
+            for _ in 0..5 {
+                key += 1;
+                answered.push(accept(&store, hook(key)).await.unwrap().to_string());
+            }
+            let mut other = Store::open(&url).unwrap().read().await.unwrap();
+            let stored = fetch_all!(&mut other, (String,), "SELECT id FROM inbox ORDER BY id").unwrap();
+            assert_eq!(stored.into_iter().map(|(id,)| id).collect::<Vec<_>>(), answered);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_turns_away_at_once_and_stores_the_rest_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite://{}/test.db", folder.path().display())).unwrap();
+        store.migrate().await.unwrap();
+        let busy = store.begin().await.unwrap();
+        let requests = (0..2 * QUEUE).map(|key| {
+            let store = store.clone();
+            tokio::spawn(async move { accept(&store, hook(key)).await })
+        });
+        let requests: Vec<_> = requests.collect();
+        while requests.iter().filter(|request| request.is_finished()).count() < QUEUE - BATCH {
+            tokio::task::yield_now().await;
+        }
+        drop(busy);
+        let (mut stored, mut away) = (0, 0);
+        for request in requests {
+            match request.await.unwrap() {
+                Ok(_) => stored += 1,
+                Err(StoreError::Away(_)) => away += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert!(stored >= QUEUE && away >= QUEUE - BATCH, "{stored} stored, {away} turned away");
+    }
+}

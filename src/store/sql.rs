@@ -11,9 +11,10 @@ use super::{Result, StoreError};
 macro_rules! on {
     ($db:expr, |$c:ident| $future:expr) => {{
         let db: &mut $crate::store::Db = $db;
-        let result = match db.lend()? {
-            $crate::store::db::Backend::Sqlite($c) => $crate::store::sql::timed($future).await,
-            $crate::store::db::Backend::Postgres($c) => $crate::store::sql::timed($future).await,
+        let result = match db.lend() {
+            Ok($crate::store::db::Backend::Sqlite($c)) => $crate::store::sql::timed($future).await,
+            Ok($crate::store::db::Backend::Postgres($c)) => $crate::store::sql::timed($future).await,
+            Err(error) => Err(error),
         };
         if result.is_ok() {
             db.take_back();

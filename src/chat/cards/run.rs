@@ -7,7 +7,7 @@ use crate::chat::card::{Button, Card, Press, Table, Tone};
 use crate::domain::approval::{Approval, ApprovalState, Vote};
 use crate::domain::digest;
 use crate::domain::run::{Cause, Run, RunState};
-use crate::domain::runbook::Invocation;
+use crate::domain::runbook::{Effect, Invocation};
 use crate::domain::step::{Hold, Outcome, StepRun, StepState};
 
 /// Everything that a run's card shows.
@@ -39,6 +39,7 @@ pub fn run(desk: Desk<'_>, view: &RunView<'_>) -> Card {
         ..Card::default()
     };
     card = card.field(desk.get("field_asked_by"), asked_by(desk, view.run));
+    card = with_verdict(desk, card, view);
     if let Some((approval, votes)) = view.approval {
         card = with_approval(desk, card, view, approval, votes);
     }
@@ -51,6 +52,22 @@ pub fn run(desk: Desk<'_>, view: &RunView<'_>) -> Card {
     with_present_step(desk, &mut card, view);
     card.buttons = buttons(desk, view, state);
     card
+}
+
+/// What a run that only looked has found, in one line.
+fn with_verdict(desk: Desk<'_>, mut card: Card, view: &RunView<'_>) -> Card {
+    let looked = |step: &StepRun| step.body.step.effect == Effect::Read || step.state == StepState::Skipped;
+    let verdicts: Vec<_> = view.steps.iter().flat_map(|step| &step.body.verdicts).collect();
+    if !view.run.state.is_final() || verdicts.is_empty() || !view.steps.iter().all(looked) {
+        return card;
+    }
+    let wrong = verdicts.iter().filter(|verdict| !verdict.holds).count();
+    if wrong > 0 {
+        card.tone = Tone::Bad;
+    }
+    let values = context! { wrong, count => verdicts.len() };
+    let verdict = desk.say(if wrong == 0 { "verdict_good" } else { "verdict_bad" }, values);
+    card.field(desk.get("field_verdict"), verdict)
 }
 
 /// The word for where a run stands, for people who wait for it and for programs.
@@ -89,7 +106,8 @@ fn steps_table(desk: Desk<'_>, view: &RunView<'_>) -> Table {
     let columns =
         ["column_step", "column_state", "column_expected", "column_observed"].map(|key| desk.get(key)).to_vec();
     let mut rows = Vec::new();
-    for step in view.steps {
+    let shown = |step: &&StepRun| view.run.body.cause != Cause::Diagnosis || step.state != StepState::Skipped;
+    for step in view.steps.iter().filter(shown) {
         let state = desk.get(&format!("step_state_{}", step.state));
         let title = step.body.step.title.clone();
         let line = step.body.report().map(|report| report.line.clone()).unwrap_or_default();
@@ -252,24 +270,22 @@ pub fn approval_wanted(desk: Desk<'_>, run: &Run, approval: &Approval, approvers
 pub fn step_details(desk: Desk<'_>, step: &StepRun) -> Option<Card> {
     let report = step.body.report()?;
     let failed = !matches!(step.body.outcome, Some(Outcome::Done(_))) || step.state == StepState::Failed;
-    if report.output.is_none() && !failed {
+    let output = report.output.as_ref().map(|output| {
+        let gap = desk.say("left_out", context! { bytes => output.left_out });
+        let gap = if output.left_out > 0 { format!("\n{gap}\n") } else { String::new() };
+        format!("{}{gap}{}", output.head, output.tail)
+    });
+    let output = output.filter(|text| !text.trim().is_empty());
+    if output.is_none() && (!failed || !step.body.verdicts.is_empty()) {
         return None;
     }
     let state = desk.get(&format!("step_state_{}", step.state));
-    let output = report.output.as_ref().map(|output| {
-        let gap = desk.say("left_out", context! { bytes => output.left_out });
-        if output.left_out > 0 {
-            format!("{}\n{gap}\n{}", output.head, output.tail)
-        } else {
-            format!("{}{}", output.head, output.tail)
-        }
-    });
     Some(Card {
         title: desk.say("step_details", context! { title => step.body.step.title.clone(), state }),
         tone: if failed { Tone::Bad } else { Tone::Info },
         state: step.state.as_str().to_owned(),
         body: (!report.line.is_empty()).then(|| report.line.clone()).into_iter().collect(),
-        output: output.filter(|text| !text.trim().is_empty()),
+        output,
         ..Card::default()
     })
 }

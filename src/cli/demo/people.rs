@@ -35,7 +35,7 @@ pub async fn play(world: &World, shop: &str, pace: Duration) -> Result<()> {
     tell("demo_alert");
     alert(world, true).await?;
     let root = find(&mut show, |card| text(card, "state") == "open" && has_button(card, "ask-1")).await?;
-    find(&mut show, |card| text(card, "thread") == text(&root, "id") && text(card, "state") == "failed").await?;
+    find(&mut show, |card| text(card, "thread") == text(&root, "id") && text(card, "state") == "done").await?;
     tokio::time::sleep(pace).await;
     tell("demo_ana");
     press(&ana, &root, "acknowledge").await?;

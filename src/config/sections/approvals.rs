@@ -13,6 +13,7 @@ use crate::domain::span;
 const LEAD: &str = "lead";
 
 impl Check<'_> {
+    /// The roles that approve, and the seconds that an approval waits.
     pub fn approvals(&mut self, written: &written::Approvals) -> (Vec<Role>, u64) {
         let usual = || self.names.roles.get(LEAD).cloned().into_iter().collect();
         let roles = written.roles.clone().unwrap_or_else(usual);
@@ -28,6 +29,7 @@ impl Check<'_> {
         (roles, expires)
     }
 
+    /// When the on-call may go on alone.
     pub fn break_glass(&mut self, written: &written::BreakGlass) -> BreakGlass {
         for (index, channel) in written.announce.iter().enumerate() {
             let path = ["break_glass", "announce", &index.to_string()];

@@ -14,6 +14,7 @@ use crate::secret::Secret;
 pub const DIALECTS: &[&str] = &["alertmanager"];
 
 impl Check<'_> {
+    /// Alert sources by name, and the secrets that each accepts.
     pub fn hooks(
         &mut self,
         written: BTreeMap<String, Hook>,

@@ -99,7 +99,7 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
         docker_host: written.docker.host,
         anchor: written.audit.anchor,
         log_json: written.log.format == LogFormat::Json,
-        log_level: env.get("SERENO_LOG").cloned().unwrap_or(written.log.level),
+        log_level: env.get("SERENO_LOG").filter(|level| !level.trim().is_empty()).cloned().unwrap_or(written.log.level),
         warnings: Vec::new(),
     }
 }

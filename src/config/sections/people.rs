@@ -20,6 +20,7 @@ pub struct Roles {
 }
 
 impl Check<'_> {
+    /// Roles and what they include: known ones, and never themselves.
     pub fn roles(&mut self, written: &BTreeMap<String, Option<written::Role>>) -> Roles {
         let mut roles = Roles::default();
         for (name, role) in written {
@@ -44,6 +45,7 @@ impl Check<'_> {
         roles
     }
 
+    /// People by id, and the tokens of those who have one.
     pub fn people(
         &mut self,
         written: Vec<written::Person>,

@@ -14,6 +14,7 @@ use crate::domain::rota::{Override, Rota};
 use crate::domain::settings::{Channel, Environment, Team};
 
 impl Check<'_> {
+    /// Environments by name.
     pub fn environments(&mut self, written: &BTreeMap<String, written::Environment>) -> BTreeMap<String, Environment> {
         for name in written.keys() {
             self.plain_name(&["environments", name], name);
@@ -21,6 +22,7 @@ impl Check<'_> {
         written.iter().map(|(name, env)| (name.clone(), Environment { approvals: env.approvals })).collect()
     }
 
+    /// Channels by name: each refers to what is declared, and no two are one channel of a platform.
     pub fn channels(&mut self, written: &BTreeMap<String, written::Channel>) -> BTreeMap<String, Channel> {
         let mut channels: BTreeMap<String, Channel> = BTreeMap::new();
         for (name, channel) in written {
@@ -56,6 +58,7 @@ impl Check<'_> {
         channels
     }
 
+    /// Teams by name, with their rotas.
     pub fn teams(&mut self, written: &BTreeMap<String, written::Team>) -> BTreeMap<String, Team> {
         let mut teams = BTreeMap::new();
         for (name, team) in written {

@@ -35,6 +35,7 @@ impl Check<'_> {
         url.trim_end_matches('/').to_owned()
     }
 
+    /// The database's URL, which may hold a password.
     pub fn store(&mut self, store: Store) -> Secret {
         let secret = self.resolve(&["store"], "url", store.url, store.url_file);
         let Some(secret) = secret else { return Secret::new("sqlite://sereno.db") };
@@ -45,6 +46,7 @@ impl Check<'_> {
         secret
     }
 
+    /// Refuses a level that no filter reads, and an address that is no Docker engine's.
     pub fn log(&mut self, log: &Log, docker: &Docker) {
         if !log.level.is_empty() && tracing_subscriber::EnvFilter::try_new(&log.level).is_err() {
             self.error(&["log", "level"], "log_level", context! { level => log.level.as_str() });
