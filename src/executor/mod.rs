@@ -2,6 +2,8 @@
 //! Knows nothing of chat, store or engine.
 
 mod ask;
+#[cfg(feature = "docker")]
+pub mod docker;
 pub mod http;
 mod note;
 pub mod output;
@@ -77,6 +79,7 @@ pub static ACTIONS: &[ActionSpec] = &[
     note::SPEC,
     ask::SPEC,
     runbook::SPEC,
+    #[cfg(feature = "docker")] docker::SPEC,
 ];
 
 /// The action with this name.
