@@ -11,6 +11,7 @@ pub mod process;
 mod redact;
 mod runbook;
 mod shell;
+pub mod sql;
 pub mod value;
 mod wait;
 
@@ -79,6 +80,7 @@ pub static ACTIONS: &[ActionSpec] = &[
     note::SPEC,
     ask::SPEC,
     runbook::SPEC,
+    sql::SPEC,
     #[cfg(feature = "docker")] docker::SPEC,
 ];
 
