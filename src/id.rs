@@ -1,7 +1,17 @@
 //! Identifiers: ULIDs as text, one newtype a noun, so that a run's id never goes where an incident's belongs.
 //! The only place that draws randomness for ids; knows nothing of what the ids name.
 
+use std::sync::{Mutex, PoisonError};
+
 use serde::{Deserialize, Serialize};
+
+/// The next ULID of this process: also in the same millisecond, and when the clock goes back, above the last one.
+fn draw() -> ulid::Ulid {
+    static GENERATOR: Mutex<ulid::Generator> = Mutex::new(ulid::Generator::new());
+    let mut generator = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    // It cannot count on only after 2^80 ids in a millisecond; then uniqueness comes before order.
+    generator.generate().unwrap_or_else(|_| ulid::Ulid::new())
+}
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
@@ -11,11 +21,11 @@ macro_rules! ids {
         pub struct $name(String);
 
         impl $name {
-            /// A new id, unique across replicas and sortable by the time it was drawn.
+            /// A new id, unique across replicas and sortable by the time it was drawn; in one process strictly so.
             #[must_use]
             #[allow(clippy::new_without_default)]
             pub fn new() -> Self {
-                Self(ulid::Ulid::new().to_string())
+                Self(draw().to_string())
             }
 
             /// The id as it is stored and shown.
@@ -62,4 +72,15 @@ ids! {
     HandoffId,
     /// One running process of Sereno; new at every start.
     ReplicaId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_the_order_in_which_they_were_drawn() {
+        let ids: Vec<RunId> = (0..1000).map(|_| RunId::new()).collect();
+        assert!(ids.is_sorted_by(|a, b| a < b));
+    }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::runbook::Invocation;
 use crate::id::{ApprovalId, HandoffId, IncidentId, ReviewId, RunId};
 
 crate::domain::text_enum! {
@@ -49,9 +51,6 @@ pub struct Card {
     /// What people may press.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub buttons: Vec<Button>,
-    /// A form to fill; its button submits it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub form: Option<Form>,
     /// Small print.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub footer: Option<String>,
@@ -74,7 +73,7 @@ impl Default for Tone {
 }
 
 /// A name and a value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Field {
     /// The name.
     pub name: String,
@@ -83,7 +82,7 @@ pub struct Field {
 }
 
 /// Rows under columns.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Table {
     /// Headings.
     pub columns: Vec<String>,
@@ -109,7 +108,7 @@ pub struct Button {
 }
 
 /// Fields to fill in.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Form {
     /// Its heading.
     pub title: String,
@@ -118,7 +117,7 @@ pub struct Form {
 }
 
 /// One field of a form.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Input {
     /// The argument's name.
     pub name: String,
@@ -171,8 +170,8 @@ pub enum Press {
     Resolve(IncidentId),
     /// Accept a shift.
     Accept(HandoffId),
-    /// Ask for a command as the one who presses; the values of a form are added to it.
-    Command(String),
+    /// Ask for a runbook as the one who presses; the values of a form are added to its arguments.
+    Ask(Invocation),
 }
 
 /// Values of a form, by the names of its inputs.

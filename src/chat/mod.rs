@@ -2,6 +2,8 @@
 //! runbooks, store or engine. The only place, with `executor`, where features choose code.
 
 pub mod card;
+pub mod cards;
+pub mod console;
 
 use std::time::Duration;
 

@@ -1,10 +1,21 @@
-//! A line of text becomes a checked command, or a helpful refusal. Knows domain and catalogue; pure.
+//! A line of text becomes a checked command, or a helpful refusal. Knows domain and catalogue; pure but for
+//! the names in a directory that a file parameter offers.
+
+mod builtin;
+mod explain;
+mod params;
+mod parse;
+mod suggest;
+mod words;
 
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
+pub use crate::domain::runbook::BUILT_IN;
 use crate::domain::runbook::{Args, Param, Runbook};
 use crate::domain::settings::Settings;
+pub use explain::explain;
+pub use suggest::usage;
 
 /// Where a line is read.
 #[derive(Clone, Copy)]
@@ -64,25 +75,6 @@ pub enum Command {
     /// A one-time link to the console: `console`.
     Console,
 }
-
-/// The words that no runbook may be called.
-pub const BUILT_IN: &[&str] = &[
-    "plan",
-    "why",
-    "help",
-    "oncall",
-    "handoff",
-    "incidents",
-    "runs",
-    "approvals",
-    "locks",
-    "note",
-    "incident",
-    "ack",
-    "resolve",
-    "cancel",
-    "console",
-];
 
 /// Why a line is no command.
 #[derive(Debug, Clone)]
@@ -147,18 +139,39 @@ pub enum Accepts {
     FileIn(String),
 }
 
-/// Reads a line.
+/// Reads a line. `/ops`, `ops` or `@sereno` may stand in front; a built-in word wins over a runbook.
 ///
 /// # Errors
 /// Why it is no command, with what would help.
-pub fn parse(_text: &str, _scene: Scene<'_>) -> Result<Command, Unclear> {
-    todo!()
+pub fn parse(text: &str, scene: Scene<'_>) -> Result<Command, Unclear> {
+    let line = words::strip(text);
+    let (word, rest) = words::first(line)?.ok_or(Unclear::Empty)?;
+    match builtin::read(&word, rest, scene) {
+        Some(command) => command,
+        None => request(line, scene).map(Command::Run),
+    }
 }
 
-/// Checks arguments that came by name, from a form, an alert's labels, a schedule or another runbook.
+/// Reads a line that must ask for a runbook.
+fn request(line: &str, scene: Scene<'_>) -> Result<Request, Unclear> {
+    let (word, rest) = words::first(line)?.ok_or(Unclear::Empty)?;
+    let book = suggest::find(&word, scene)?;
+    parse::arguments(&book, &words::split(rest)?, scene)
+}
+
+/// Checks arguments that came by name, from a form, an alert's labels, a schedule or another runbook. An empty text is
+/// as good as nothing, as forms send it; an environment is dropped where the runbook has none.
 ///
 /// # Errors
 /// As [`parse`].
-pub fn check(_book: &Arc<Runbook>, _given: &Args, _env: Option<&str>, _scene: Scene<'_>) -> Result<Request, Unclear> {
-    todo!()
+pub fn check(book: &Arc<Runbook>, given: &Args, env: Option<&str>, scene: Scene<'_>) -> Result<Request, Unclear> {
+    let env = env.filter(|env| !env.is_empty() && !book.environments.is_empty());
+    let mut typed = params::Typed { env: env.map(str::to_owned), ..params::Typed::default() };
+    for (name, value) in given.iter().filter(|(_, value)| value.as_str() != Some("")) {
+        if !book.params.iter().any(|param| param.name == *name) {
+            return Err(Unclear::Unexpected { book: Arc::clone(book), got: name.clone() });
+        }
+        typed.values.insert(name.clone(), value.clone());
+    }
+    params::settle(book, typed, scene)
 }

@@ -2,18 +2,44 @@
 //! `…_FILE`). Sections validate themselves; all problems are reported at once. The only place that reads environment
 //! variables.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+mod findings;
+mod fit;
+mod overlay;
+mod sections;
+mod shape;
+mod tree;
+mod veil;
+mod written;
 
-use crate::domain::actor::PersonId;
-use crate::domain::settings::Settings;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use minijinja::context;
+
+use crate::domain::actor::{PersonId, Role};
+use crate::domain::settings::{Language, Settings};
+use crate::problem::Problem;
 use crate::secret::Secret;
+use crate::words::Words;
+use findings::Findings;
+use shape::Shape;
+use tree::{Content, Node, Origin};
+use veil::Veil;
+pub use written::LogFormat;
+
+/// The configuration that is taken when no file is named: safe, and the place where every key is explained.
+pub const DEFAULT: &str = include_str!("../../config/sereno.yaml");
+
+/// Larger files are refused, in bytes.
+const LARGEST: u64 = 1024 * 1024;
 
 /// The configuration, checked.
 #[derive(Clone)]
 pub struct Config {
     /// People, environments, channels, teams.
     pub settings: Settings,
+    /// What people wrote about the roles.
+    pub roles_about: BTreeMap<Role, String>,
     /// Where to listen, as `127.0.0.1:8080`.
     pub listen: String,
     /// The database.
@@ -32,4 +58,102 @@ pub struct Config {
     pub anchor: Option<PathBuf>,
     /// Whether logs are JSON.
     pub log_json: bool,
+    /// Which events are logged, as a filter of `tracing`: `info`, or `info,sereno=debug`.
+    pub log_level: String,
+    /// What was let pass, and should be said.
+    pub warnings: Vec<Problem>,
+}
+
+impl Config {
+    /// Reads a file, or [`DEFAULT`] without one, lays the environment over it and checks it all.
+    ///
+    /// # Errors
+    /// All problems at once. None of them shows a secret.
+    pub fn load(path: Option<&Path>, env: &BTreeMap<String, String>) -> Result<Self, Vec<Problem>> {
+        let Some(path) = path else { return Self::read("config/sereno.yaml", DEFAULT, env) };
+        let name = path.display().to_string();
+        match text_of(path) {
+            Ok(text) => Self::read(&name, &text, env),
+            Err(why) => {
+                let words = Words(Language::En);
+                let message = words.say("config.unreadable", context! { file => name.as_str(), why });
+                let hint = words.get("config.unreadable_hint");
+                Err(vec![Problem { file: name, line: 1, column: 1, message, hint: Some(hint), picture: String::new() }])
+            }
+        }
+    }
+
+    /// As [`Config::load`], from a text; `name` is what problems call it.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn read(name: &str, text: &str, env: &BTreeMap<String, String>) -> Result<Self, Vec<Problem>> {
+        let shape = Shape::of(&schema());
+        let mut root = parse(name, text)?;
+        let mut veil = Veil::default();
+        veil.look(&root, Some(&shape));
+        let refused = overlay::overlay(&mut root, &shape, env);
+        veil.look(&root, Some(&shape));
+        let mut findings = Findings::new(Words(language(&root)), name, text, veil, root.clone());
+        overlay::report(&refused, &shape, &mut findings);
+        let fitted = fit::fit(&root, &shape, &mut findings);
+        let written = serde_json::from_value(fitted).map_err(|error| {
+            findings.error(&[], "unfit", context! { why => error.to_string() });
+            std::mem::take(&mut findings.problems)
+        })?;
+        let mut config = sections::check(written, &mut findings, env);
+        if findings.problems.is_empty() {
+            config.warnings = findings.warnings;
+            return Ok(config);
+        }
+        findings.problems.sort_by(|left, right| (&left.file, left.line).cmp(&(&right.file, right.line)));
+        Err(findings.problems)
+    }
+}
+
+/// Every environment variable of this process that is text.
+#[must_use]
+pub fn environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
+}
+
+/// The JSON Schema of the file, for editors.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(written::Written).to_value()
+}
+
+/// Every key of the file, as in `server.listen`, `people.[].console.token`, `hooks.*.secret`.
+#[must_use]
+pub fn keys() -> Vec<String> {
+    Shape::of(&schema()).paths()
+}
+
+fn text_of(path: &Path) -> Result<String, String> {
+    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if size > LARGEST {
+        return Err(format!("{size} > {LARGEST} bytes"));
+    }
+    std::fs::read_to_string(path).map_err(|error| error.to_string())
+}
+
+fn parse(name: &str, text: &str) -> Result<Node, Vec<Problem>> {
+    let node = tree::parse(text).map_err(|broken| {
+        let words = Words(Language::En);
+        let message = words.say("config.broken", context! { why => broken.message });
+        let hint = Some(words.get("config.broken_hint"));
+        vec![Problem::at(name, &veil::keys_only(text), broken.at, message, hint)]
+    })?;
+    Ok(match node.content {
+        Content::Null => Node { content: Content::Map(Vec::new()), origin: Origin::File(0..0) },
+        _ => node,
+    })
+}
+
+/// The language to tell problems in: read before anything is known to be sound.
+fn language(root: &Node) -> Language {
+    root.child("language").and_then(Node::text).and_then(|word| word.parse().ok()).unwrap_or(Language::En)
 }

@@ -73,6 +73,9 @@ pub struct ApprovalBody {
     /// From when on the on-call may go on alone; none where the run has no such severity.
     #[serde(default)]
     pub break_glass_at: Option<Timestamp>,
+    /// Whether the card already offers it.
+    #[serde(default)]
+    pub glass_offered: bool,
     /// The reason typed at the break of glass, or at a refusal.
     #[serde(default)]
     pub reason: Option<String>,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::actor::{PersonId, Place};
+use super::runbook::Invocation;
 use super::severity::Severity;
 use crate::clock::Timestamp;
 use crate::id::{IncidentId, MessageId};
@@ -55,9 +56,9 @@ pub struct IncidentBody {
     /// Who closed it; none when its alerts did.
     #[serde(default)]
     pub resolved_by: Option<PersonId>,
-    /// Up to three command lines to propose next, as in `restart api prod`.
+    /// Up to three runbooks to propose next.
     #[serde(default)]
-    pub proposals: Vec<String>,
+    pub proposals: Vec<Invocation>,
     /// Why it opened: a person's words, or none for alerts.
     #[serde(default)]
     pub declared_by: Option<PersonId>,

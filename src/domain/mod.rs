@@ -1,11 +1,13 @@
 //! The pure heart: nouns and rules. No async, no I/O, no clock, no wire formats.
 
+pub mod accept;
 pub mod actor;
 pub mod alert;
 pub mod approval;
 pub mod digest;
 pub mod expect;
 pub mod incident;
+pub mod nearest;
 pub mod plan;
 pub mod policy;
 pub mod rota;
@@ -13,8 +15,10 @@ pub mod run;
 pub mod runbook;
 pub mod settings;
 pub mod severity;
+pub mod span;
 pub mod step;
 pub mod template;
+pub mod text;
 mod text_enum;
 pub mod timeline;
 

@@ -93,17 +93,15 @@ pub struct RunBody {
     /// Who cancelled it.
     #[serde(default)]
     pub cancelled_by: Option<String>,
-    /// Notes that people added while they checked steps off.
+    /// The run whose steps it undoes.
     #[serde(default)]
     pub undo_of: Option<RunId>,
 }
 
 impl RunBody {
-    /// The command line that would ask for it again, as in `rollback api prod`.
+    /// The command line that would ask for it again.
     #[must_use]
     pub fn command_line(&self) -> String {
-        let args = self.runbook.params.iter().filter_map(|param| self.args.get(&param.name)).map(super::expect::show);
-        let env = self.env.clone().into_iter();
-        std::iter::once(self.runbook.full_name()).chain(args).chain(env).collect::<Vec<_>>().join(" ")
+        self.runbook.command_line(&self.args, self.env.as_deref())
     }
 }

@@ -14,6 +14,38 @@ use super::template::Template;
 /// Arguments by parameter name, checked and typed.
 pub type Args = BTreeMap<String, Value>;
 
+/// A runbook with everything that is needed to ask for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invocation {
+    /// `pack/name`.
+    pub runbook: String,
+    /// Arguments by name; those that are missing are asked for.
+    #[serde(default)]
+    pub args: Args,
+    /// The environment.
+    #[serde(default)]
+    pub env: Option<String>,
+}
+
+/// The words of the command line that no runbook may be called; `command` reads them, the catalogue refuses them.
+pub const BUILT_IN: &[&str] = &[
+    "plan",
+    "why",
+    "help",
+    "oncall",
+    "handoff",
+    "incidents",
+    "runs",
+    "approvals",
+    "locks",
+    "note",
+    "incident",
+    "ack",
+    "resolve",
+    "cancel",
+    "console",
+];
+
 /// A runbook: a command that people may type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Runbook {
@@ -43,7 +75,7 @@ pub struct Runbook {
     pub approval: Vec<ApprovalRule>,
     /// Alerts that this runbook is for.
     pub alerts: Vec<AlertMatch>,
-    /// Runbooks to propose after it, by name.
+    /// Runbooks to propose after it, by full name.
     pub next: Vec<String>,
     /// When it runs by itself.
     pub schedule: Vec<Schedule>,
@@ -58,6 +90,25 @@ impl Runbook {
     #[must_use]
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.pack, self.name)
+    }
+
+    /// The command line that asks for it with these arguments, as in `shop/rollback api prod`. Values are quoted where
+    /// they must be, and go by name after one that is not there.
+    #[must_use]
+    pub fn command_line(&self, args: &Args, env: Option<&str>) -> String {
+        let mut words = vec![self.full_name()];
+        let mut gap = false;
+        for param in &self.params {
+            let value = args.get(&param.name).map(super::expect::show);
+            let word = value.map(|text| shlex::try_quote(&text).map_or(text.clone(), |quoted| quoted.into_owned()));
+            match word {
+                None => gap = true,
+                Some(word) if gap => words.push(format!("{}={word}", param.name)),
+                Some(word) => words.push(word),
+            }
+        }
+        words.extend(env.map(str::to_owned));
+        words.join(" ")
     }
 
     /// Whether some step may change something.
@@ -95,7 +146,7 @@ pub struct Param {
     /// One line for the form and for help.
     #[serde(default)]
     pub about: Option<String>,
-    /// Taken when nothing is typed; without it the parameter is required.
+    /// Taken when nothing is typed, as steps get it; without it the parameter is required.
     #[serde(default)]
     pub default: Option<Value>,
     /// The alert label that fills it in an incident.

@@ -20,7 +20,7 @@ super::text_enum! {
     }
 }
 
-/// Everything that is decided about this installation, secrets apart.
+/// Everything that is decided about this installation, the values of secrets apart.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Of cards and command line.
@@ -39,6 +39,8 @@ pub struct Settings {
     pub teams: BTreeMap<String, Team>,
     /// Alert sources by name.
     pub hooks: BTreeMap<String, HookSettings>,
+    /// Names of the secrets that runbooks may use.
+    pub secrets: BTreeSet<String>,
     /// Roles that approve unless a runbook says otherwise.
     pub approver_roles: Vec<Role>,
     /// Seconds until an approval dies unless a runbook says less.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::expect::Verdict;
-use super::runbook::Step;
+use super::runbook::{Invocation, Step};
 use crate::clock::Timestamp;
 use crate::id::{ApprovalId, ReplicaId, RunId};
 
@@ -85,7 +85,7 @@ impl StepState {
         Some(match (self, event) {
             (Self::Waiting, E::Ask) if guarded => Self::AwaitingApproval,
             (Self::Waiting, E::Clear) if !guarded => Self::Ready,
-            (Self::Waiting, E::Skip) => Self::Skipped,
+            (Self::Waiting | Self::AwaitingApproval | Self::Ready, E::Skip) => Self::Skipped,
             (Self::AwaitingApproval, E::Approve) => Self::Ready,
             (Self::AwaitingApproval | Self::Ready, E::Refuse) if guarded => Self::Refused,
             (Self::Ready, E::Start) => Self::Running,
@@ -169,12 +169,7 @@ pub enum Hold {
         roles: Vec<String>,
     },
     /// Another runbook's run.
-    Runbook {
-        /// Its command line, as in `minimarket/health`.
-        name: String,
-        /// Its arguments by name.
-        args: super::runbook::Args,
-    },
+    Runbook(Invocation),
 }
 
 /// One step of one run, as stored.
@@ -222,6 +217,9 @@ pub struct StepBody {
     /// What it waits for while it is held.
     #[serde(default)]
     pub hold: Option<Hold>,
+    /// The run that it waits for.
+    #[serde(default)]
+    pub child: Option<RunId>,
     /// When its last attempt started.
     #[serde(default)]
     pub started_at: Option<Timestamp>,

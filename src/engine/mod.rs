@@ -1,24 +1,67 @@
-//! The use cases: the only place where domain, store, chat and actions meet. Level-triggered: [`Engine::turn`] looks
-//! at everything that is due; events only wake it.
+//! The use cases: the only place where domain, store, chat and actions meet. Level-triggered: every loop looks at all
+//! that is due; events only wake it.
+
+mod alerts;
+mod answer;
+mod approve;
+mod built_in;
+mod deliver;
+mod drive;
+mod execute;
+mod glass;
+mod handoff;
+mod plan;
+mod post;
+mod press;
+mod receive;
+mod run_loop;
+mod schedule;
+mod start;
+mod step;
+mod tick;
+mod undo;
+
+pub use built_in::explain;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::catalog::Catalog;
 use crate::chat::Chat;
+use crate::chat::cards::Desk;
 use crate::clock::Clock;
 use crate::domain::actor::Platform;
 use crate::domain::settings::Settings;
 use crate::executor::Tools;
-use crate::id::{DeliveryId, ReplicaId};
+use crate::id::{DeliveryId, ReplicaId, RunId};
 use crate::store::inbox::{Input, NewDelivery};
 use crate::store::wake::Wake;
 use crate::store::{Store, inbox};
 use crate::words::Words;
 
 /// What an engine is made of.
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Clock,
+    /// People, environments, channels, teams.
+    pub settings: Settings,
+    /// Runbooks.
+    pub catalog: Catalog,
+    /// Chat platforms.
+    pub chats: Vec<Arc<dyn Chat>>,
+    /// What actions work with.
+    pub tools: Tools,
+    /// Wakes the loops.
+    pub wake: Wake,
+}
+
+/// The engine of one process.
 pub struct Engine {
     /// This process.
     pub replica: ReplicaId,
@@ -30,15 +73,32 @@ pub struct Engine {
     pub settings: ArcSwap<Settings>,
     /// Runbooks: swapped whole when the files change and are sound.
     pub catalog: ArcSwap<Catalog>,
-    /// Chat platforms.
-    pub chats: BTreeMap<Platform, Arc<dyn Chat>>,
-    /// What actions work with.
-    pub tools: Tools,
-    /// Wakes the loops.
-    pub wake: Wake,
+    chats: BTreeMap<Platform, Arc<dyn Chat>>,
+    tools: Tools,
+    wake: Wake,
+    /// Steps that run in this process, and how to stop them.
+    running: Mutex<BTreeMap<(RunId, usize), CancellationToken>>,
+    tasks: TaskTracker,
 }
 
 impl Engine {
+    /// An engine that does nothing yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            replica: ReplicaId::new(),
+            store: parts.store,
+            clock: parts.clock,
+            settings: ArcSwap::from_pointee(parts.settings),
+            catalog: ArcSwap::from_pointee(parts.catalog),
+            chats: parts.chats.into_iter().map(|chat| (chat.platform(), chat)).collect(),
+            tools: parts.tools,
+            wake: parts.wake,
+            running: Mutex::default(),
+            tasks: TaskTracker::new(),
+        })
+    }
+
     /// Stores a request durably, wakes the engine, and gives the request's id: only now may it be acknowledged.
     ///
     /// # Errors
@@ -53,5 +113,9 @@ impl Engine {
     #[must_use]
     pub fn words(&self) -> Words {
         Words(self.settings.load().language)
+    }
+
+    fn desk<'a>(&self, settings: &'a Settings) -> Desk<'a> {
+        Desk { words: Words(settings.language), settings, now: self.clock.now() }
     }
 }

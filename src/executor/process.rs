@@ -129,6 +129,34 @@ pub async fn run(
     Ok(stopped.unwrap_or_else(|| status.map_or(Ended::Killed(Signal::SIGKILL as i32), ended)))
 }
 
+/// A program that runs beside this one until it is dropped. Its standard input stays open as long as this process
+/// lives, so that the program can tell when it must end by itself.
+pub struct Service {
+    _child: Child,
+    _group: Group,
+}
+
+impl Service {
+    /// Starts it. What it prints goes nowhere.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    #[allow(clippy::disallowed_methods)] // this is the one place
+    pub fn start(program: &std::path::Path, args: &[&str]) -> io::Result<Self> {
+        let child = tokio::process::Command::new(program)
+            .args(args)
+            .env_clear()
+            .env("PATH", PATH)
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let group = Group::led_by(&child);
+        Ok(Self { _child: child, _group: group })
+    }
+}
+
 /// Kills every group that is still running, at once. For the end of the process, when nobody waits any more.
 pub fn kill_all() {
     for leader in live().iter() {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Action, ActionSpec, StepContext, Tools, read, schema_of};
 use crate::domain::plan::Plan;
-use crate::domain::runbook::{Args, Effect};
+use crate::domain::runbook::{Args, Effect, Invocation};
 use crate::domain::step::{Hold, Outcome};
 
 /// Its row in the table.
@@ -49,6 +49,6 @@ impl Action for Run {
     }
 
     async fn run(&self, _cx: &StepContext) -> Outcome {
-        Outcome::Hold(Hold::Runbook { name: self.runbook.clone(), args: self.args.clone() })
+        Outcome::Hold(Hold::Runbook(Invocation { runbook: self.runbook.clone(), args: self.args.clone(), env: None }))
     }
 }

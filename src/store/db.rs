@@ -1,11 +1,12 @@
 //! Connections and transactions over both databases. One writer on SQLite; a connection is thrown away after any
 //! error in a write transaction, because a failed COMMIT can leave a driver's idea of the transaction behind the
-//! database's (measured: later commits then answered Ok for rows that were never stored).
+//! database's (measured: later commits then answered Ok for rows that were never stored). For the same reason the
+//! driver's own transactions are not used: BEGIN and COMMIT are statements, and their answers are the database's.
 
-use std::future::Future;
+use std::fs::File;
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -14,8 +15,10 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, PgConnection, Postgres, Sqlite};
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
+use super::intake::Intake;
+use super::sql::{exec, journal_point, timed};
 use super::{Result, StoreError};
 
 /// One of two things, by database.
@@ -26,54 +29,38 @@ pub enum Backend<S, P> {
     Postgres(P),
 }
 
-/// Awaits one future, written once, against whichever database it is: the compiler checks it for both. It has a
-/// deadline, and after an error the connection is not used again.
-macro_rules! on {
-    ($db:expr, |$c:ident| $future:expr) => {{
-        let db: &mut $crate::store::Db = $db;
-        let result = match db.backend()? {
-            $crate::store::db::Backend::Sqlite($c) => $crate::store::db::timed($future).await,
-            $crate::store::db::Backend::Postgres($c) => $crate::store::db::timed($future).await,
-        };
-        if result.is_err() {
-            db.spoil();
-        }
-        result
-    }};
-}
-pub(super) use on;
-
-/// Executes a statement with its values, and gives how many rows it touched.
-macro_rules! exec {
-    ($db:expr, $sql:expr $(, $value:expr)* $(,)?) => {
-        $crate::store::db::on!($db, |c| async {
-            sqlx::query($sql)$(.bind($value))*.execute(c).await.map(|done| done.rows_affected())
-        })
-    };
-}
-pub(super) use exec;
-
 /// Longest time that one statement, or waiting for a connection, may take.
-const DEADLINE: Duration = Duration::from_secs(5);
-/// Readers on SQLite, connections on PostgreSQL.
+pub(super) const DEADLINE: Duration = Duration::from_secs(5);
+/// Readers on SQLite; on PostgreSQL twice as many connections.
 const CONNECTIONS: u32 = 8;
 /// The oldest SQLite without the corruption race of its write-ahead log (sqlite.org/wal.html#walresetbug).
-const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
+const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
 
 /// The database.
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-enum Inner {
-    Sqlite { options: SqliteConnectOptions, writer: Arc<Mutex<Option<SqliteConnection>>>, readers: SqlitePool },
-    Postgres { pool: PgPool },
+pub(super) enum Inner {
+    Sqlite {
+        options: Box<SqliteConnectOptions>,
+        writer: Arc<AsyncMutex<Option<SqliteConnection>>>,
+        readers: SqlitePool,
+        intake: Intake,
+        /// The lock file, while this process holds it.
+        alone: Mutex<Option<File>>,
+    },
+    Postgres {
+        options: Box<PgConnectOptions>,
+        pool: PgPool,
+    },
 }
 
 /// A connection, to read with.
 pub struct Db {
     held: Held,
+    /// Set while a statement runs and after one failed: then nothing more is done on this connection.
     spoiled: bool,
 }
 
@@ -93,37 +80,15 @@ impl Store {
     /// Opens the database that `url` names: `sqlite://file.db` or `postgres://…`. Connects when it is first used.
     ///
     /// # Errors
-    /// A URL that names neither.
+    /// A URL that names neither, or one in memory, which every connection would have for itself.
     pub fn open(url: &str) -> Result<Self> {
         let inner = if url.starts_with("sqlite:") {
-            let options = SqliteConnectOptions::from_str(url)?
-                .create_if_missing(true)
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
-                .foreign_keys(true)
-                .busy_timeout(DEADLINE)
-                .disable_statement_logging();
-            let reading = options.clone().pragma("query_only", "ON");
-            let readers = SqlitePoolOptions::new()
-                .max_connections(CONNECTIONS)
-                .acquire_timeout(DEADLINE)
-                .connect_lazy_with(reading);
-            Inner::Sqlite { options, writer: Arc::default(), readers }
+            if url.contains(":memory:") || url.contains("mode=memory") {
+                return Err(StoreError::Unusable("store.url must name a file: nothing is kept in memory".to_owned()));
+            }
+            sqlite(url)?
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            let deadline = DEADLINE.as_millis().to_string();
-            let options = PgConnectOptions::from_str(url)?
-                .application_name("sereno")
-                .options([
-                    ("statement_timeout", deadline.as_str()),
-                    ("lock_timeout", deadline.as_str()),
-                    ("idle_in_transaction_session_timeout", "15000"),
-                ])
-                .disable_statement_logging();
-            let pool = PgPoolOptions::new()
-                .max_connections(CONNECTIONS * 2)
-                .acquire_timeout(DEADLINE)
-                .connect_lazy_with(options);
-            Inner::Postgres { pool }
+            postgres(url)?
         } else {
             return Err(StoreError::Unusable("store.url must begin with sqlite:// or postgres://".to_owned()));
         };
@@ -136,8 +101,8 @@ impl Store {
     /// [`StoreError::Away`] when none can be had in time.
     pub async fn read(&self) -> Result<Db> {
         let held = match &*self.inner {
-            Inner::Sqlite { readers, .. } => Held::Reader(readers.acquire().await?),
-            Inner::Postgres { pool } => Held::Postgres(timed(pool.acquire()).await?),
+            Inner::Sqlite { readers, .. } => Held::Reader(timed(readers.acquire()).await?),
+            Inner::Postgres { pool, .. } => Held::Postgres(timed(pool.acquire()).await?),
         };
         Ok(Db { held, spoiled: false })
     }
@@ -152,15 +117,14 @@ impl Store {
                 let turn = tokio::time::timeout(DEADLINE, Arc::clone(writer).lock_owned()).await;
                 let mut guard = turn.map_err(|_| StoreError::Away("another write takes too long".to_owned()))?;
                 if guard.is_none() {
-                    *guard = Some(timed(options.connect()).await?);
+                    *guard = Some(connect(options).await?);
                 }
                 Held::Writer(guard)
             }
-            Inner::Postgres { pool } => Held::Postgres(timed(pool.acquire()).await?),
+            Inner::Postgres { pool, .. } => Held::Postgres(timed(pool.acquire()).await?),
         };
         let mut tx = Tx { db: Db { held, spoiled: false }, open: true };
-        let begin = if matches!(tx.db.held, Held::Writer(_)) { "BEGIN IMMEDIATE" } else { "BEGIN" };
-        exec!(&mut tx, begin)?;
+        exec!(&mut tx, if self.is_sqlite() { "BEGIN IMMEDIATE" } else { "BEGIN" })?;
         Ok(tx)
     }
 
@@ -171,14 +135,75 @@ impl Store {
     }
 }
 
+fn sqlite(url: &str) -> Result<Inner> {
+    let options = SqliteConnectOptions::from_str(url)?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(DEADLINE)
+        .disable_statement_logging();
+    let readers = SqlitePoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(DEADLINE)
+        .connect_lazy_with(options.clone().pragma("query_only", "ON"));
+    let (options, writer) = (Box::new(options), Arc::default());
+    Ok(Inner::Sqlite { options, writer, readers, intake: Intake::default(), alone: Mutex::default() })
+}
+
+fn postgres(url: &str) -> Result<Inner> {
+    let deadline = DEADLINE.as_millis().to_string();
+    let options = PgConnectOptions::from_str(url)?
+        .application_name("sereno")
+        .options([
+            ("statement_timeout", deadline.as_str()),
+            ("lock_timeout", deadline.as_str()),
+            ("idle_in_transaction_session_timeout", "15000"),
+        ])
+        .disable_statement_logging();
+    let pool = PgPoolOptions::new()
+        .max_connections(CONNECTIONS * 2)
+        .acquire_timeout(DEADLINE)
+        .after_connect(|connection, _| Box::pin(durable(connection)))
+        .connect_lazy_with(options.clone());
+    Ok(Inner::Postgres { options: Box::new(options), pool })
+}
+
+/// A commit that was answered must be on disk, whatever the server's default for new sessions is.
+async fn durable(connection: &mut PgConnection) -> std::result::Result<(), sqlx::Error> {
+    let on = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
+    sqlx::query(on).execute(connection).await.map(|_| ())
+}
+
+/// Connects to a SQLite file to write to it, if the library is not too old for that.
+pub(super) async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection> {
+    let mut connection = timed(options.connect()).await?;
+    let (library,): (String,) = timed(sqlx::query_as("SELECT sqlite_version()").fetch_one(&mut connection)).await?;
+    if is_too_old(&library) {
+        let [major, minor, patch] = OLDEST_SQLITE;
+        return Err(StoreError::Unusable(format!(
+            "this program was built with SQLite {library}, which can corrupt a database: build it with \
+             {major}.{minor}.{patch} or newer"
+        )));
+    }
+    Ok(connection)
+}
+
+fn is_too_old(library: &str) -> bool {
+    let numbers: Vec<u32> = library.split('.').map_while(|number| number.parse().ok()).collect();
+    numbers < OLDEST_SQLITE.to_vec()
+}
+
 impl Tx {
     /// Makes it durable.
     ///
     /// # Errors
     /// When the database did not say that it is; then it may or may not be, and the caller repeats under the same id.
     pub async fn commit(mut self) -> Result<()> {
+        journal_point!("store.before_commit");
         exec!(&mut self, "COMMIT")?;
         self.open = false;
+        journal_point!("store.after_commit");
         Ok(())
     }
 }
@@ -203,22 +228,26 @@ impl DerefMut for Tx {
 }
 
 impl Db {
-    /// The driver's connection.
-    pub(super) fn backend(&mut self) -> Result<Backend<&mut SqliteConnection, &mut PgConnection>> {
+    /// The driver's connection, for one statement; spoiled until [`Db::take_back`] says that it ended well. So nothing
+    /// can follow a failed statement: PostgreSQL would answer COMMIT with a silent ROLLBACK, and SQLite, which may have
+    /// undone the transaction by itself, would store the rest without it.
+    pub(super) fn lend(&mut self) -> Result<Backend<&mut SqliteConnection, &mut PgConnection>> {
+        if std::mem::replace(&mut self.spoiled, true) {
+            return Err(StoreError::Refused("an earlier statement on this connection failed".to_owned()));
+        }
         match &mut self.held {
             Held::Writer(guard) => {
-                let connection =
-                    guard.as_mut().ok_or_else(|| StoreError::Away("the connection was lost".to_owned()))?;
-                Ok(Backend::Sqlite(connection))
+                let lost = || StoreError::Away("the connection was lost".to_owned());
+                guard.as_mut().map(Backend::Sqlite).ok_or_else(lost)
             }
             Held::Reader(connection) => Ok(Backend::Sqlite(connection)),
             Held::Postgres(connection) => Ok(Backend::Postgres(connection)),
         }
     }
 
-    /// Notes that the connection must not be used again.
-    pub(super) fn spoil(&mut self) {
-        self.spoiled = true;
+    /// Notes that the statement ended well.
+    pub(super) fn take_back(&mut self) {
+        self.spoiled = false;
     }
 }
 
@@ -235,10 +264,24 @@ impl Drop for Db {
     }
 }
 
-/// Gives a driver's future a deadline: drivers have none of their own.
-pub(super) async fn timed<T>(future: impl Future<Output = std::result::Result<T, sqlx::Error>>) -> Result<T> {
-    match tokio::time::timeout(DEADLINE, future).await {
-        Ok(result) => Ok(result?),
-        Err(_) => Err(StoreError::Away(format!("no answer in {} s", DEADLINE.as_secs()))),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_with_the_corruption_race_is_too_old() {
+        for old in ["3.46.0", "3.51.2", "2.8.17", "3.9.99", ""] {
+            assert!(is_too_old(old), "{old}");
+        }
+        for sound in ["3.51.3", "3.52.0", "3.100.0", "4.0.0"] {
+            assert!(!is_too_old(sound), "{sound}");
+        }
+    }
+
+    #[test]
+    fn only_a_file_or_a_server_will_do() {
+        for url in ["mysql://x", "sereno.db", "sqlite::memory:", "sqlite://x?mode=memory"] {
+            assert!(matches!(Store::open(url), Err(StoreError::Unusable(_))), "{url}");
+        }
     }
 }

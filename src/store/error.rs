@@ -29,7 +29,9 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => {
                 Self::Unreadable(error.to_string())
             }
-            sqlx::Error::Database(ref inner) if away(inner.code().as_deref()) => Self::Away(error.to_string()),
+            sqlx::Error::Database(ref inner) if inner.code().is_some_and(|code| away(&code)) => {
+                Self::Away(error.to_string())
+            }
             other => Self::Refused(other.to_string()),
         }
     }
@@ -41,10 +43,28 @@ impl From<serde_json::Error> for StoreError {
     }
 }
 
-/// PostgreSQL classes 08 (connection), 53 (resources), 57 (shutdown, cancel); SQLite busy, full and I/O errors.
-fn away(code: Option<&str>) -> bool {
-    code.is_some_and(|code| {
-        code.len() == 5 && (code.starts_with("08") || code.starts_with("53") || code.starts_with("57"))
-            || code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14))
-    })
+/// PostgreSQL (five characters): classes 08 connection, 40 deadlock, 53 resources, 57 shutdown and cancel, and a lock
+/// not had in time. SQLite (a number, its kind in the last byte): busy, locked, I/O error, full, cannot open.
+fn away(code: &str) -> bool {
+    if code.len() == 5 {
+        return ["08", "40", "53", "57", "55P03"].iter().any(|class| code.starts_with(class));
+    }
+    code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_by_itself_is_away_and_what_does_not_is_refused() {
+        for code in ["08006", "40P01", "40001", "53300", "57P01", "57014", "55P03", "5", "517", "6", "13", "778", "14"]
+        {
+            assert!(away(code), "{code}");
+        }
+        // 42501, insufficient privilege, has SQLite's "busy" in its last byte.
+        for code in ["23505", "42501", "42P01", "22021", "1", "19", "2067"] {
+            assert!(!away(code), "{code}");
+        }
+    }
 }

@@ -4,10 +4,29 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::db::Inner;
+use super::sql::{count, exec, fetch_all, fetch_one, fetch_optional, journal_point, word};
 use super::{Db, Result, Store, Tx};
 use crate::clock::Timestamp;
 use crate::domain::actor::{PersonId, Place};
 use crate::id::{DeliveryId, MessageId, ReplicaId};
+
+// The update changes nothing; it makes the statement give the first one's id.
+const ACCEPT: &str = "INSERT INTO inbox (id, request_key, input, at, state, attempt, due_at)
+    VALUES ($1, $2, $3, $4, $5, 0, 0)
+    ON CONFLICT (request_key) DO UPDATE SET request_key = excluded.request_key
+    RETURNING id";
+// The condition stands outside, too: PostgreSQL checks only that again after it waited for another replica.
+const CLAIM: &str = "UPDATE inbox SET state = $1, owner = $2, due_at = $3, attempt = attempt + 1
+    WHERE id IN (SELECT id FROM inbox WHERE (state = $4 OR state = $1) AND due_at <= $5 ORDER BY id LIMIT $6)
+        AND (state = $4 OR state = $1) AND due_at <= $5
+    RETURNING id, input, at, attempt";
+const FINISH: &str = "UPDATE inbox SET state = $1 WHERE id = $2 AND state = $3";
+const RELEASE: &str = "UPDATE inbox SET state = $1, owner = NULL, due_at = $2 WHERE id = $3 AND state = $4";
+const STATE: &str = "SELECT state FROM inbox WHERE id = $1";
+const COUNTS: &str = "SELECT state, COUNT(*) FROM inbox GROUP BY state ORDER BY state";
+
+pub(super) const STATEMENTS: &[&str] = &[ACCEPT, CLAIM, FINISH, RELEASE, STATE, COUNTS];
 
 /// What came in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -86,22 +105,70 @@ crate::domain::text_enum! {
 ///
 /// # Errors
 /// When it is not certain that it is stored; the sender is told to try again.
-pub async fn accept(_store: &Store, _delivery: NewDelivery) -> Result<DeliveryId> {
-    todo!()
+pub async fn accept(store: &Store, delivery: NewDelivery) -> Result<DeliveryId> {
+    let row = Row {
+        id: DeliveryId::new(),
+        key: delivery.key,
+        input: serde_json::to_string(&delivery.input)?,
+        at: delivery.at,
+    };
+    match &*store.inner {
+        Inner::Sqlite { intake, .. } => intake.put(store, row).await,
+        // It gathers the commits of many connections by itself: a statement is a transaction.
+        Inner::Postgres { .. } => {
+            let mut db = store.read().await?;
+            journal_point!("inbox.before_commit");
+            let id = insert(&mut db, &row).await?;
+            journal_point!("inbox.after_commit");
+            Ok(id)
+        }
+    }
 }
 
-/// Takes up to `limit` requests, oldest first, that are new or whose lease ended before `now`.
+/// A request as it will be stored.
+pub(super) struct Row {
+    id: DeliveryId,
+    key: String,
+    input: String,
+    at: Timestamp,
+}
+
+/// Stores a row unless its key is there, and gives the id of the one that is.
+pub(super) async fn insert(db: &mut Db, row: &Row) -> Result<DeliveryId> {
+    let new = DeliveryState::New.as_str();
+    let (id,) = fetch_one!(db, (String,), ACCEPT, row.id.as_str(), &row.key, &row.input, row.at.0, new)?;
+    Ok(id.into())
+}
+
+/// Takes up to `limit` requests, oldest first, that are new or whose lease is over at `now`.
 ///
 /// # Errors
 /// The database's.
 pub async fn claim(
-    _tx: &mut Tx,
-    _by: &ReplicaId,
-    _now: Timestamp,
-    _lease_until: Timestamp,
-    _limit: i64,
+    tx: &mut Tx,
+    by: &ReplicaId,
+    now: Timestamp,
+    lease_until: Timestamp,
+    limit: i64,
 ) -> Result<Vec<Delivery>> {
-    todo!()
+    let mut rows = fetch_all!(
+        tx,
+        (String, String, i64, i64),
+        CLAIM,
+        DeliveryState::Taken.as_str(),
+        by.as_str(),
+        lease_until.0,
+        DeliveryState::New.as_str(),
+        now.0,
+        limit,
+    )?;
+    // RETURNING promises no order.
+    rows.sort_unstable();
+    let delivery = |(id, input, at, attempt): (String, String, i64, i64)| {
+        let input = serde_json::from_str(&input)?;
+        Ok(Delivery { id: id.into(), input, at: Timestamp(at), attempt: count(attempt)? })
+    };
+    rows.into_iter().map(delivery).collect()
 }
 
 /// Ends a request's handling; false if it was not taken any more. Called in the transaction that holds its effects,
@@ -109,22 +176,33 @@ pub async fn claim(
 ///
 /// # Errors
 /// The database's.
-pub async fn finish(_tx: &mut Tx, _id: &DeliveryId, _state: DeliveryState) -> Result<bool> {
-    todo!()
+pub async fn finish(tx: &mut Tx, id: &DeliveryId, state: DeliveryState) -> Result<bool> {
+    Ok(exec!(tx, FINISH, state.as_str(), id.as_str(), DeliveryState::Taken.as_str())? == 1)
 }
 
 /// Gives a taken request back after an error, to be taken again from `not_before` on.
 ///
 /// # Errors
 /// The database's.
-pub async fn release(_tx: &mut Tx, _id: &DeliveryId, _not_before: Timestamp) -> Result<()> {
-    todo!()
+pub async fn release(tx: &mut Tx, id: &DeliveryId, not_before: Timestamp) -> Result<()> {
+    let (new, taken) = (DeliveryState::New.as_str(), DeliveryState::Taken.as_str());
+    exec!(tx, RELEASE, new, not_before.0, id.as_str(), taken)?;
+    Ok(())
+}
+
+/// What has become of a request so far.
+///
+/// # Errors
+/// The database's.
+pub async fn state(db: &mut Db, id: &DeliveryId) -> Result<Option<DeliveryState>> {
+    fetch_optional!(db, (String,), STATE, id.as_str())?.map(|(state,)| word(&state)).transpose()
 }
 
 /// How many requests are in each state, for health, metrics and `doctor`.
 ///
 /// # Errors
 /// The database's.
-pub async fn counts(_db: &mut Db) -> Result<Vec<(DeliveryState, i64)>> {
-    todo!()
+pub async fn counts(db: &mut Db) -> Result<Vec<(DeliveryState, i64)>> {
+    let rows = fetch_all!(db, (String, i64), COUNTS)?;
+    rows.into_iter().map(|(state, count)| Ok((word(&state)?, count))).collect()
 }

@@ -1,13 +1,84 @@
 //! Messages of ours, as they should be and as the platform has them: the outbox. A message whose `posted_version` is
 //! behind its `version` is due; so edits collapse, and nothing is ever posted out of its channel's order.
-//! Cards are opaque JSON here.
+//! Cards are opaque JSON here. Every change of what is said draws a revision and holds that number until its commit:
+//! call these after the changes of state, and before the timeline's.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{Db, Result, Tx};
+use super::sql::{count, each, exec, fetch_all, fetch_one, fetch_optional, row, word};
+use super::{Db, Result, StoreError, Tx};
 use crate::clock::Timestamp;
 use crate::domain::actor::{PersonId, Place, Platform};
 use crate::id::{DeliveryId, MessageId};
+
+macro_rules! select {
+    ($tail:literal) => {
+        concat!(
+            "SELECT id, seq, revision, platform, channel, thread, author, whisper_to, reply_to, card, presses,
+                version, posted_version, external, attempts, not_before, error, at
+            FROM messages ",
+            $tail
+        )
+    };
+}
+
+const DRAW: &str = "UPDATE counters SET value = value + 1 WHERE name = 'revision' RETURNING value";
+const REVISION: &str = "SELECT value FROM counters WHERE name = 'revision'";
+const INSERT: &str = "INSERT INTO messages
+        (id, seq, revision, platform, channel, thread, author, whisper_to, reply_to, card, presses, at,
+        version, posted_version, attempts)
+    VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, 0, 0)";
+const EDITED: &str = "SELECT card, presses, version FROM messages WHERE id = $1";
+const EDIT: &str = "UPDATE messages
+    SET card = $1, presses = $2, revision = $3, version = version + 1, attempts = 0, not_before = NULL, error = NULL
+    WHERE id = $4 AND version = $5";
+const GET: &str = select!("WHERE id = $1");
+const THREAD: &str = select!("WHERE id = $1 OR thread = $1 ORDER BY seq");
+const REPLIES: &str = select!("WHERE reply_to = $1 ORDER BY seq");
+const CHANNEL: &str = select!(
+    "WHERE channel = $1 AND thread IS NULL AND (whisper_to IS NULL OR whisper_to = $2) ORDER BY seq DESC LIMIT $3"
+);
+const CHANGED: &str = select!("WHERE revision > $1 ORDER BY revision LIMIT $2");
+const DUE: &str = select!(
+    "WHERE platform = $1 AND posted_version < version AND (not_before IS NULL OR not_before <= $2)
+        AND (claimed_until IS NULL OR claimed_until <= $2)
+        AND NOT EXISTS (
+            SELECT 1 FROM messages older
+            WHERE older.platform = messages.platform AND older.channel = messages.channel
+                AND older.seq < messages.seq AND older.posted_version = 0
+                AND (older.not_before IS NULL OR older.not_before < $3))
+    ORDER BY seq LIMIT $4"
+);
+const POSTED: &str = "UPDATE messages
+    SET posted_version = $1, external = $2, attempts = 0, not_before = NULL, claimed_until = NULL, error = NULL
+    WHERE id = $3 AND posted_version < $1";
+const POSTPONE: &str = "UPDATE messages
+    SET attempts = attempts + 1, not_before = $1, claimed_until = NULL, error = $2
+    WHERE id = $3 AND posted_version < version";
+const CLAIM: &str = "UPDATE messages SET claimed_until = $1
+    WHERE id = $2 AND posted_version < version AND (claimed_until IS NULL OR claimed_until <= $3)";
+const UNDELIVERED: &str = "SELECT COUNT(*) FROM messages WHERE posted_version < version AND attempts > 0";
+
+pub(super) const STATEMENTS: &[&str] = &[
+    DRAW,
+    REVISION,
+    INSERT,
+    EDITED,
+    EDIT,
+    GET,
+    THREAD,
+    REPLIES,
+    CHANNEL,
+    CHANGED,
+    DUE,
+    POSTED,
+    POSTPONE,
+    CLAIM,
+    UNDELIVERED,
+];
+
+/// For [`postpone`]: this version of the message is given up, and nothing waits behind it.
+pub const NEVER: Timestamp = Timestamp(i64::MAX);
 
 /// A message to be.
 #[derive(Debug, Clone)]
@@ -35,7 +106,7 @@ pub struct Message {
     pub id: MessageId,
     /// Its place in the order of messages.
     pub seq: i64,
-    /// Grows with every change of any message: what a live view asks for news after.
+    /// Grows with every change of what any message says: what a live view asks for news after.
     pub revision: i64,
     /// Where.
     pub place: Place,
@@ -65,99 +136,201 @@ pub struct Message {
     pub at: Timestamp,
 }
 
+row!(Row {
+    id: String,
+    seq: i64,
+    revision: i64,
+    platform: String,
+    channel: String,
+    thread: Option<String>,
+    author: Option<String>,
+    whisper_to: Option<String>,
+    reply_to: Option<String>,
+    card: String,
+    presses: String,
+    version: i64,
+    posted_version: i64,
+    external: Option<String>,
+    attempts: i64,
+    not_before: Option<i64>,
+    error: Option<String>,
+    at: i64,
+});
+
+impl TryFrom<Row> for Message {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let thread = row.thread.map(Into::into);
+        Ok(Self {
+            id: row.id.into(),
+            seq: row.seq,
+            revision: row.revision,
+            place: Place { platform: word(&row.platform)?, channel: row.channel, thread },
+            author: row.author,
+            whisper_to: row.whisper_to,
+            reply_to: row.reply_to.map(Into::into),
+            card: serde_json::from_str(&row.card)?,
+            presses: serde_json::from_str(&row.presses)?,
+            version: row.version,
+            posted_version: row.posted_version,
+            external: row.external,
+            attempts: count(row.attempts)?,
+            not_before: row.not_before.map(Timestamp),
+            error: row.error,
+            at: Timestamp(row.at),
+        })
+    }
+}
+
 /// Adds a message at the end of its channel. Its `presses` are taken from `card.buttons[].{id,press}`.
 ///
 /// # Errors
 /// The database's.
-pub async fn insert(_tx: &mut Tx, _message: &NewMessage) -> Result<()> {
-    todo!()
+pub async fn insert(tx: &mut Tx, message: &NewMessage) -> Result<()> {
+    let presses = Value::Object(presses(&message.card));
+    let seq = draw(tx).await?;
+    exec!(
+        tx,
+        INSERT,
+        message.id.as_str(),
+        seq,
+        message.place.platform.as_str(),
+        &message.place.channel,
+        message.place.thread.as_ref().map(MessageId::as_str),
+        &message.author,
+        &message.whisper_to,
+        message.reply_to.as_ref().map(DeliveryId::as_str),
+        message.card.to_string(),
+        presses.to_string(),
+        message.at.0,
+    )?;
+    Ok(())
+}
+
+/// What a card's buttons do, by their ids.
+fn presses(card: &Value) -> Map<String, Value> {
+    let buttons = card.get("buttons").and_then(Value::as_array).into_iter().flatten();
+    buttons.filter_map(|button| Some((button.get("id")?.as_str()?.to_owned(), button.get("press")?.clone()))).collect()
+}
+
+/// The next revision, this transaction's until it ends.
+async fn draw(tx: &mut Tx) -> Result<i64> {
+    Ok(fetch_one!(tx, (i64,), DRAW)?.0)
 }
 
 /// Changes what a message should say; its buttons are added to those that it ever had. An equal card changes nothing.
 ///
 /// # Errors
-/// The database's.
-pub async fn edit(_tx: &mut Tx, _id: &MessageId, _card: &Value) -> Result<()> {
-    todo!()
+/// The database's; and [`StoreError::Refused`] where there is no such message.
+pub async fn edit(tx: &mut Tx, id: &MessageId, card: &Value) -> Result<()> {
+    loop {
+        let found = fetch_optional!(tx, (String, String, i64), EDITED, id.as_str())?;
+        let (old, ever, version) = found.ok_or_else(|| StoreError::Refused(format!("there is no message {id}")))?;
+        if serde_json::from_str::<Value>(&old)? == *card {
+            return Ok(());
+        }
+        let mut ever: Map<String, Value> = serde_json::from_str(&ever)?;
+        ever.extend(presses(card));
+        // With the revision drawn, no other edit can come in between: a second round is the last.
+        let revision = draw(tx).await?;
+        let ever = Value::Object(ever).to_string();
+        if exec!(tx, EDIT, card.to_string(), ever, revision, id.as_str(), version)? == 1 {
+            return Ok(());
+        }
+    }
 }
 
 /// One message.
 ///
 /// # Errors
 /// The database's.
-pub async fn get(_db: &mut Db, _id: &MessageId) -> Result<Option<Message>> {
-    todo!()
+pub async fn get(db: &mut Db, id: &MessageId) -> Result<Option<Message>> {
+    fetch_optional!(db, Row, GET, id.as_str())?.map(Message::try_from).transpose()
 }
 
 /// A thread's root and all its replies, in order.
 ///
 /// # Errors
 /// The database's.
-pub async fn thread(_db: &mut Db, _root: &MessageId) -> Result<Vec<Message>> {
-    todo!()
+pub async fn thread(db: &mut Db, root: &MessageId) -> Result<Vec<Message>> {
+    each(fetch_all!(db, Row, THREAD, root.as_str())?)
 }
 
 /// Messages that answer a request, in order.
 ///
 /// # Errors
 /// The database's.
-pub async fn replies_to(_db: &mut Db, _delivery: &DeliveryId) -> Result<Vec<Message>> {
-    todo!()
+pub async fn replies_to(db: &mut Db, delivery: &DeliveryId) -> Result<Vec<Message>> {
+    each(fetch_all!(db, Row, REPLIES, delivery.as_str())?)
 }
 
 /// The latest `limit` messages of a channel itself, threads apart, in order; only those that `person` may see.
 ///
 /// # Errors
 /// The database's.
-pub async fn channel(_db: &mut Db, _channel: &str, _person: &str, _limit: i64) -> Result<Vec<Message>> {
-    todo!()
+pub async fn channel(db: &mut Db, channel: &str, person: &str, limit: i64) -> Result<Vec<Message>> {
+    let mut latest = fetch_all!(db, Row, CHANNEL, channel, person, limit)?;
+    latest.reverse();
+    each(latest)
 }
 
 /// What changed after a revision, in the order of revisions, at most `limit`.
 ///
 /// # Errors
 /// The database's.
-pub async fn changed(_db: &mut Db, _after: i64, _limit: i64) -> Result<Vec<Message>> {
-    todo!()
+pub async fn changed(db: &mut Db, after: i64, limit: i64) -> Result<Vec<Message>> {
+    each(fetch_all!(db, Row, CHANGED, after, limit)?)
 }
 
 /// The present revision.
 ///
 /// # Errors
 /// The database's.
-pub async fn revision(_db: &mut Db) -> Result<i64> {
-    todo!()
+pub async fn revision(db: &mut Db) -> Result<i64> {
+    Ok(fetch_one!(db, (i64,), REVISION)?.0)
 }
 
 /// Messages of a platform that are due by `now`, in order. Of each channel only those with no older unposted message
-/// before them: first posts keep their order, and a channel that must wait waits as a whole.
+/// before them: first posts keep their order, and a channel that must wait waits as a whole. One that was put off to
+/// [`NEVER`] holds nobody up.
 ///
 /// # Errors
 /// The database's.
-pub async fn due(_db: &mut Db, _platform: Platform, _now: Timestamp, _limit: i64) -> Result<Vec<Message>> {
-    todo!()
+pub async fn due(db: &mut Db, platform: Platform, now: Timestamp, limit: i64) -> Result<Vec<Message>> {
+    each(fetch_all!(db, Row, DUE, platform.as_str(), now.0, NEVER.0, limit)?)
 }
 
-/// Notes that the platform has `version` of a message.
+/// Notes that the platform has `version` of a message; an older version than it is known to have changes nothing.
 ///
 /// # Errors
 /// The database's.
-pub async fn posted(_tx: &mut Tx, _id: &MessageId, _version: i64, _external: &str) -> Result<()> {
-    todo!()
+pub async fn posted(tx: &mut Tx, id: &MessageId, version: i64, external: &str) -> Result<()> {
+    exec!(tx, POSTED, version, external, id.as_str())?;
+    Ok(())
 }
 
-/// Notes a failed try, and when to try next; the far future for never.
+/// Notes a failed try, and when to try next, or [`NEVER`].
 ///
 /// # Errors
 /// The database's.
-pub async fn postpone(_tx: &mut Tx, _id: &MessageId, _not_before: Timestamp, _error: &str) -> Result<()> {
-    todo!()
+pub async fn postpone(tx: &mut Tx, id: &MessageId, not_before: Timestamp, error: &str) -> Result<()> {
+    exec!(tx, POSTPONE, not_before.0, error, id.as_str())?;
+    Ok(())
 }
 
 /// Messages that the platform does not have and has refused or failed at least once, for `doctor` and health.
 ///
 /// # Errors
 /// The database's.
-pub async fn undelivered(_db: &mut Db) -> Result<i64> {
-    todo!()
+pub async fn undelivered(db: &mut Db) -> Result<i64> {
+    Ok(fetch_one!(db, (i64,), UNDELIVERED)?.0)
+}
+
+/// Claims a due message for one delivery: others leave it alone until `until`. False if somebody else has.
+///
+/// # Errors
+/// The database's.
+pub async fn claim(tx: &mut Tx, id: &MessageId, now: Timestamp, until: Timestamp) -> Result<bool> {
+    Ok(exec!(tx, CLAIM, until.0, id.as_str(), now.0)? == 1)
 }

@@ -14,6 +14,7 @@ const FILES: &[(&str, &str)] = &[
     ("command", include_str!("command.yaml")),
     ("check", include_str!("check.yaml")),
     ("cli", include_str!("cli.yaml")),
+    ("config", include_str!("config.yaml")),
     ("console", include_str!("console.yaml")),
     ("http", include_str!("http.yaml")),
 ];

@@ -1,0 +1,184 @@
+//! The composition root: a configuration becomes parts, parts become a running program. `serve`, `demo` and `run` are
+//! all made here.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::catalog::{self, Catalog};
+use crate::chat::console::Console;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::engine::{Engine, Parts};
+use crate::executor::{Tools, process};
+use crate::http;
+use crate::store::wake::Wake;
+use crate::store::{Store, StoreError};
+use crate::words::Words;
+
+/// How long a start waits for a database that does not answer yet.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A program made of its parts, not yet running.
+pub struct App {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// The server's state.
+    pub http: Arc<http::State>,
+    wake: Wake,
+    catalog_path: PathBuf,
+    config_path: Option<PathBuf>,
+    anchor: Option<PathBuf>,
+}
+
+/// Why a program could not be made of a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Runbooks or configuration are wrong; all problems at once.
+    #[error("{}", catalog::render(.0, catalog::Format::Text))]
+    Problems(Vec<crate::problem::Problem>),
+    /// The database does not answer, or is not ours to use.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl App {
+    /// Makes a program. The database is brought up to date, and on SQLite taken for this process alone.
+    ///
+    /// # Errors
+    /// What is wrong with runbooks or database.
+    pub async fn build(
+        config: &Config,
+        config_path: Option<&Path>,
+        clock: Clock,
+    ) -> std::result::Result<Self, BuildError> {
+        let catalog = catalog::load(&config.catalog, &config.settings).map_err(BuildError::Problems)?;
+        let store = open_store(config).await?;
+        let console = Arc::new(Console::default());
+        let wake = Wake::default();
+        let engine = Engine::new(Parts {
+            store,
+            clock,
+            settings: config.settings.clone(),
+            catalog,
+            chats: vec![Arc::clone(&console) as Arc<dyn crate::chat::Chat>],
+            tools: tools(config),
+            wake: wake.clone(),
+        });
+        engine.recover().await?;
+        let metrics = crate::telemetry::metrics();
+        let http = http::State::new(Arc::clone(&engine), console, config, metrics, http::Limits::default());
+        Ok(Self {
+            engine,
+            http,
+            wake,
+            catalog_path: config.catalog.clone(),
+            config_path: config_path.map(Path::to_owned),
+            anchor: config.anchor.clone(),
+        })
+    }
+
+    /// Serves until `stop`, and ends with no child left behind.
+    ///
+    /// # Errors
+    /// When the listener or the watch over the catalogue cannot be used at all.
+    pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> Result<()> {
+        let (changed, mut changes) = tokio::sync::mpsc::channel(1);
+        let told = changed.clone();
+        let _watch = catalog::watch(&self.catalog_path, move || {
+            let _ = told.try_send(());
+        })
+        .with_context(|| format!("cannot watch {}", self.catalog_path.display()))?;
+        let hangup = on_hangup(changed, stop.clone());
+        let reload = async {
+            while changes.recv().await.is_some() {
+                self.reload();
+            }
+        };
+        let store = self.engine.store.clone();
+        let served = tokio::select! {
+            served = async { tokio::join!(http::serve(listener, Arc::clone(&self.http), stop.clone()), self.engine.run(stop.clone())) } => served.0,
+            () = reload => Ok(()),
+            () = hangup => Ok(()),
+            () = store.watch(&self.wake, stop.clone()) => Ok(()),
+            () = crate::audit::keep_anchor(&self.engine, self.anchor.as_deref()) => Ok(()),
+        };
+        process::kill_all();
+        served.context("the server could not go on")
+    }
+
+    /// Reads configuration and runbooks again. What is wrong never takes effect: the last good ones stay.
+    fn reload(&self) {
+        let config = match Config::load(self.config_path.as_deref(), &crate::config::environment()) {
+            Ok(config) => config,
+            Err(problems) => return tell_refused("configuration", &problems),
+        };
+        match catalog::load(&self.catalog_path, &config.settings) {
+            Err(problems) => tell_refused("catalogue", &problems),
+            Ok(catalog) => {
+                tracing::info!(runbooks = catalog.all().count(), "configuration and runbooks were read again");
+                self.take(&config, catalog);
+            }
+        }
+    }
+
+    fn take(&self, config: &Config, catalog: Catalog) {
+        self.engine.settings.store(Arc::new(config.settings.clone()));
+        self.engine.catalog.store(Arc::new(catalog));
+        self.http.reload(config);
+    }
+}
+
+fn tell_refused(what: &str, problems: &[crate::problem::Problem]) {
+    let text = catalog::render(problems, catalog::Format::Text);
+    tracing::error!(
+        what,
+        problems = problems.len(),
+        "what was read again is wrong, so the last good one stays:\n{text}"
+    );
+}
+
+/// The tools of the actions, which redact every secret that the configuration holds.
+fn tools(config: &Config) -> Tools {
+    let tokens = config.tokens.iter().map(|(person, token)| (format!("token of {person}"), token.clone()));
+    let hooks = config
+        .hook_secrets
+        .iter()
+        .flat_map(|(hook, secrets)| secrets.iter().map(move |secret| (format!("secret of {hook}"), secret.clone())));
+    let extra: Vec<_> = tokens.chain(hooks).collect();
+    Tools::new(config.secrets.clone(), &extra, config.docker_host.clone())
+}
+
+/// Opens the database, waiting a while for one that does not answer yet.
+async fn open_store(config: &Config) -> std::result::Result<Store, StoreError> {
+    let store = Store::open(config.store_url.reveal())?;
+    let started = tokio::time::Instant::now();
+    loop {
+        match store.migrate().await {
+            Err(error @ StoreError::Away(_)) if started.elapsed() < PATIENCE => {
+                tracing::warn!(%error, "{}", Words(config.settings.language).get("cli.store_waits"));
+                tokio::time::sleep(Duration::from_secs(2)).await;
+            }
+            Err(error) => return Err(error),
+            Ok(()) => break,
+        }
+    }
+    store.claim_alone()?;
+    Ok(store)
+}
+
+/// Passes SIGHUP on, until `stop`.
+async fn on_hangup(changed: tokio::sync::mpsc::Sender<()>, stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    if let Ok(mut hangups) = signal(SignalKind::hangup()) {
+        while hangups.recv().await.is_some() {
+            let _ = changed.try_send(());
+        }
+    }
+    stop.cancelled().await;
+    std::future::pending::<()>().await;
+}

@@ -1,0 +1,116 @@
+//! The root card of an incident, edited to show its present state, and the list of open ones.
+
+use minijinja::context;
+
+use super::run::proposal;
+use super::{Desk, clock_time, span};
+use crate::chat::card::{Card, Press, Table, Tone};
+use crate::domain::alert::Alert;
+use crate::domain::incident::{Incident, IncidentState};
+use crate::domain::severity::Severity;
+
+/// Alerts shown on the card; the rest is counted.
+const SHOWN: usize = 8;
+
+/// The root card.
+#[must_use]
+pub fn incident(desk: Desk<'_>, incident: &Incident, alerts: &[Alert]) -> Card {
+    let state = incident.state;
+    let mut card = Card {
+        title: desk.say(
+            "incident_title",
+            context! { severity => incident.severity.as_str(), title => incident.body.title.clone(),
+            state => desk.get(&format!("incident_state_{state}")) },
+        ),
+        tone: match (state, incident.severity) {
+            (IncidentState::Resolved, _) => Tone::Good,
+            (_, Severity::P0 | Severity::P1) => Tone::Bad,
+            _ => Tone::Warning,
+        },
+        state: state.as_str().to_owned(),
+        table: alerts_table(desk, alerts),
+        footer: Some(desk.say("incident_footer", context! { id => incident.id.as_str() })),
+        link: Some(format!("/incidents/{}", incident.id)),
+        ..Card::default()
+    };
+    card = card.field(desk.get("field_since"), clock_time(incident.opened_at, desk.now));
+    if let Some(by) = &incident.body.declared_by {
+        card = card.field(desk.get("field_declared_by"), desk.settings.name_of(by));
+    }
+    if let Some(by) = &incident.body.commander {
+        card = card.field(desk.get("field_commander"), desk.settings.name_of(by));
+    }
+    if let Some(at) = incident.resolved_at {
+        let by = incident.body.resolved_by.as_deref().map(|by| desk.settings.name_of(by)).unwrap_or_default();
+        let values = context! { after => span(at.since(incident.opened_at)), by };
+        card = card.field(desk.get("field_resolved"), desk.say("resolved_after", values));
+        return card;
+    }
+    card.body.extend(alerts.iter().filter(|alert| alert.firing).filter_map(description).take(2));
+    if state == IncidentState::Open {
+        card.buttons.push(desk.button("acknowledge", Press::Acknowledge(incident.id.clone())));
+    }
+    card.buttons.extend(incident.body.proposals.iter().take(3).enumerate().map(|(index, next)| proposal(index, next)));
+    if alerts.is_empty() || state == IncidentState::Acknowledged {
+        card.buttons.push(desk.button("resolve", Press::Resolve(incident.id.clone())));
+    }
+    card
+}
+
+fn description(alert: &Alert) -> Option<String> {
+    alert.annotations.get("description").filter(|text| text.as_str() != alert.title()).cloned()
+}
+
+fn alerts_table(desk: Desk<'_>, alerts: &[Alert]) -> Option<Table> {
+    if alerts.is_empty() {
+        return None;
+    }
+    let columns = ["column_alert", "column_state", "column_since"].map(|key| desk.get(key)).to_vec();
+    let mut rows: Vec<Vec<String>> = alerts
+        .iter()
+        .take(SHOWN)
+        .map(|alert| {
+            let state = desk.get(if alert.firing { "alert_firing" } else { "alert_resolved" });
+            vec![alert.title().to_owned(), state, clock_time(alert.starts_at, desk.now)]
+        })
+        .collect();
+    if alerts.len() > SHOWN {
+        rows.push(vec![desk.say("and_more", context! { count => alerts.len() - SHOWN }), String::new(), String::new()]);
+    }
+    Some(Table { columns, rows })
+}
+
+/// One line in an incident's thread: what changed, and who did it.
+#[must_use]
+pub fn incident_line(desk: Desk<'_>, key: &str, who: &str, what: &str) -> Card {
+    let values = context! { who => desk.settings.name_of(who), what };
+    Card { title: desk.say(key, values), state: key.to_owned(), ..Card::default() }
+}
+
+/// Open incidents.
+#[must_use]
+pub fn incident_list(desk: Desk<'_>, incidents: &[Incident]) -> Card {
+    if incidents.is_empty() {
+        return Card { title: desk.get("no_incidents"), tone: Tone::Good, state: "ok".into(), ..Card::default() };
+    }
+    let columns =
+        ["column_severity", "column_incident", "column_state", "column_since"].map(|key| desk.get(key)).to_vec();
+    let rows = incidents
+        .iter()
+        .map(|incident| {
+            vec![
+                incident.severity.to_string(),
+                incident.body.title.clone(),
+                desk.get(&format!("incident_state_{}", incident.state)),
+                clock_time(incident.opened_at, desk.now),
+            ]
+        })
+        .collect();
+    Card {
+        title: desk.say("open_incidents", context! { count => incidents.len() }),
+        tone: Tone::Warning,
+        state: "open".to_owned(),
+        table: Some(Table { columns, rows }),
+        ..Card::default()
+    }
+}

@@ -1,0 +1,291 @@
+//! The one card of a run: what it is, where it stands, what may be pressed. It is edited as the run goes on.
+
+use minijinja::context;
+
+use super::{Desk, clock_time, one_field, span};
+use crate::chat::card::{Button, Card, Press, Table, Tone};
+use crate::domain::approval::{Approval, ApprovalState, Vote};
+use crate::domain::digest;
+use crate::domain::run::{Cause, Run, RunState};
+use crate::domain::runbook::{Effect, Invocation};
+use crate::domain::step::{Hold, Outcome, StepRun, StepState};
+
+/// Everything that a run's card shows.
+pub struct RunView<'a> {
+    /// The run.
+    pub run: &'a Run,
+    /// Its steps.
+    pub steps: &'a [StepRun],
+    /// Its latest approval, with the votes.
+    pub approval: Option<(&'a Approval, &'a [Vote])>,
+    /// Runbooks to propose when it is over.
+    pub next: Vec<Invocation>,
+}
+
+/// The card of a run.
+#[must_use]
+pub fn run(desk: Desk<'_>, view: &RunView<'_>) -> Card {
+    let state = state_of(view);
+    let mut card = Card {
+        title: desk.say(
+            "run_title",
+            context! { command => view.run.body.command_line(), state => desk.get(&format!("run_state_{state}")) },
+        ),
+        tone: tone_of(state),
+        state: state.to_owned(),
+        table: Some(steps_table(desk, view)),
+        footer: Some(desk.say("run_footer", context! { id => view.run.id.as_str() })),
+        link: Some(format!("/runs/{}", view.run.id)),
+        ..Card::default()
+    };
+    card = card.field(desk.get("field_asked_by"), asked_by(desk, view.run));
+    card = with_verdict(desk, card, view);
+    if let Some((approval, votes)) = view.approval {
+        card = with_approval(desk, card, view, approval, votes);
+    }
+    if let Some(by) = &view.run.body.cancelled_by {
+        card = card.field(desk.get("field_cancelled_by"), desk.settings.name_of(by));
+    }
+    if let Some(ended) = view.run.ended_at {
+        card = card.field(desk.get("field_took"), span(ended.since(view.run.created_at)));
+    }
+    with_present_step(desk, &mut card, view);
+    card.buttons = buttons(desk, view, state);
+    card
+}
+
+/// What a run that only looked has found, in one line.
+fn with_verdict(desk: Desk<'_>, mut card: Card, view: &RunView<'_>) -> Card {
+    let looked = |step: &StepRun| step.body.step.effect == Effect::Read || step.state == StepState::Skipped;
+    let verdicts: Vec<_> = view.steps.iter().flat_map(|step| &step.body.verdicts).collect();
+    if !view.run.state.is_final() || verdicts.is_empty() || !view.steps.iter().all(looked) {
+        return card;
+    }
+    let wrong = verdicts.iter().filter(|verdict| !verdict.holds).count();
+    if wrong > 0 {
+        card.tone = Tone::Bad;
+    }
+    let values = context! { wrong, count => verdicts.len() };
+    let verdict = desk.say(if wrong == 0 { "verdict_good" } else { "verdict_bad" }, values);
+    card.field(desk.get("field_verdict"), verdict)
+}
+
+/// The word for where a run stands, for people who wait for it and for programs.
+fn state_of(view: &RunView<'_>) -> &'static str {
+    if view.run.state != RunState::Active {
+        return view.run.state.as_str();
+    }
+    let present = view.steps.iter().find(|step| !step.state.is_final());
+    match present.map(|step| step.state) {
+        Some(StepState::AwaitingApproval) => "awaiting_approval",
+        Some(StepState::Holding) => "holding",
+        Some(StepState::Unknown) => "unknown",
+        _ => "running",
+    }
+}
+
+fn tone_of(state: &str) -> Tone {
+    match state {
+        "done" => Tone::Good,
+        "failed" => Tone::Bad,
+        "unknown" | "refused" | "cancelled" | "cancelling" => Tone::Warning,
+        "awaiting_approval" | "holding" => Tone::Ask,
+        _ => Tone::Info,
+    }
+}
+
+fn asked_by(desk: Desk<'_>, run: &Run) -> String {
+    match run.body.cause {
+        Cause::Asked | Cause::Undo => desk.settings.name_of(&run.body.by.id).to_owned(),
+        cause => desk.get(&format!("cause_{cause}")),
+    }
+}
+
+/// One line a verdict, or a step where it judged nothing.
+fn steps_table(desk: Desk<'_>, view: &RunView<'_>) -> Table {
+    let columns =
+        ["column_step", "column_state", "column_expected", "column_observed"].map(|key| desk.get(key)).to_vec();
+    let mut rows = Vec::new();
+    let shown = |step: &&StepRun| view.run.body.cause != Cause::Diagnosis || step.state != StepState::Skipped;
+    for step in view.steps.iter().filter(shown) {
+        let state = desk.get(&format!("step_state_{}", step.state));
+        let title = step.body.step.title.clone();
+        let line = step.body.report().map(|report| report.line.clone()).unwrap_or_default();
+        if step.body.verdicts.is_empty() {
+            rows.push(vec![title, state, String::new(), line]);
+            continue;
+        }
+        for verdict in &step.body.verdicts {
+            let holds = desk.get(if verdict.holds { "verdict_holds" } else { "verdict_fails" });
+            let what = format!("{title}: {}", verdict.what);
+            rows.push(vec![what, holds, verdict.expected.clone(), verdict.observed.clone()]);
+        }
+    }
+    Table { columns, rows }
+}
+
+fn with_approval(desk: Desk<'_>, mut card: Card, view: &RunView<'_>, approval: &Approval, votes: &[Vote]) -> Card {
+    let yes = desk.names(votes.iter().filter(|vote| vote.yes).map(|vote| vote.by.as_str()));
+    let by = approval.body.closed_by.as_deref().map(|by| desk.settings.name_of(by)).unwrap_or_default();
+    let values = context! {
+        count => approval.body.rule.count,
+        roles => approval.body.rule.roles.join(", "),
+        expires => clock_time(approval.expires_at, desk.now),
+        yes, by,
+        reason => approval.body.reason.clone().unwrap_or_default(),
+    };
+    card = card
+        .field(desk.get("field_approval"), desk.say(&format!("approval_{}", approval.state), values))
+        .field(desk.get("field_digest"), digest::short(&approval.plan_digest));
+    if approval.state == ApprovalState::Pending {
+        card.body.extend(view.run.body.runbook.about.clone());
+        for planned in &approval.body.steps {
+            let undo = planned.undo.as_ref().map(|undo| undo.line.clone()).unwrap_or_default();
+            card.body.push(desk.say(
+                "plan_line",
+                context! { title => planned.title.clone(), effect => desk.get(&format!("effect_{}", planned.plan.effect)),
+                line => planned.plan.line.clone(), undo },
+            ));
+        }
+    }
+    card
+}
+
+/// What the step that stands now asks of people.
+fn with_present_step(desk: Desk<'_>, card: &mut Card, view: &RunView<'_>) {
+    let Some(step) = view.steps.iter().find(|step| !step.state.is_final()) else { return };
+    match (step.state, &step.body.hold) {
+        (StepState::Holding, Some(Hold::Person { instructions, .. })) => card.body.push(instructions.clone()),
+        (StepState::Holding, Some(Hold::For(_))) => {
+            let until = step.not_before.map(|until| clock_time(until, desk.now)).unwrap_or_default();
+            card.body.push(desk.say("holds_until", context! { until }));
+        }
+        (StepState::Unknown, _) => {
+            card.body.push(desk.say("step_unknown", context! { title => step.body.step.title.clone() }));
+        }
+        _ => {}
+    }
+}
+
+fn buttons(desk: Desk<'_>, view: &RunView<'_>, state: &str) -> Vec<Button> {
+    let run = &view.run.id;
+    let mut buttons = Vec::new();
+    if let Some((approval, _)) = view.approval
+        && state == "awaiting_approval"
+        && approval.state == ApprovalState::Pending
+    {
+        buttons.extend(approval_buttons(desk, approval));
+    }
+    if let Some(step) = view.steps.iter().find(|step| !step.state.is_final())
+        && view.run.state == RunState::Active
+    {
+        buttons.extend(step_buttons(desk, step));
+    }
+    if view.run.state == RunState::Active {
+        buttons.push(Button { danger: true, ..desk.button("cancel", Press::Cancel(run.clone())) });
+    }
+    let undoable = |step: &StepRun| step.state == StepState::Done && step.body.step.undo.is_some();
+    if matches!(view.run.state, RunState::Done | RunState::Failed) && view.steps.iter().any(undoable) {
+        buttons.push(desk.button("undo", Press::Undo(run.clone())));
+    }
+    if view.run.state.is_final() {
+        buttons.extend(view.next.iter().take(3).enumerate().map(|(index, next)| proposal(index, next)));
+    }
+    buttons
+}
+
+/// A button that asks for a runbook as the one who presses.
+pub(super) fn proposal(index: usize, next: &Invocation) -> Button {
+    let name = next.runbook.rsplit('/').next().unwrap_or(&next.runbook);
+    let args = next.args.values().map(crate::domain::expect::show);
+    let label = std::iter::once(name.to_owned()).chain(args).chain(next.env.clone()).collect::<Vec<_>>().join(" ");
+    Button { id: format!("ask-{}", index + 1), label, danger: false, asks: None, press: Press::Ask(next.clone()) }
+}
+
+fn approval_buttons(desk: Desk<'_>, approval: &Approval) -> Vec<Button> {
+    let id = &approval.id;
+    let ask = |key: &str, name: &str, optional| Some(one_field(desk.get(key), name, desk.get(key), optional));
+    let mut buttons = vec![
+        desk.button("approve", Press::Approve(id.clone())),
+        Button {
+            danger: true,
+            asks: ask("refuse_reason", "reason", true),
+            ..desk.button("refuse", Press::Refuse(id.clone()))
+        },
+    ];
+    if approval.body.glass_offered {
+        buttons.push(Button {
+            danger: true,
+            asks: ask("glass_reason", "reason", false),
+            ..desk.button("break-glass", Press::BreakGlass(id.clone()))
+        });
+    }
+    buttons
+}
+
+fn step_buttons(desk: Desk<'_>, step: &StepRun) -> Vec<Button> {
+    let (run, position) = (step.run.clone(), step.position);
+    match (step.state, &step.body.hold) {
+        (StepState::Holding, Some(Hold::Person { evidence, .. })) => {
+            let asks = Some(one_field(desk.get("evidence"), "evidence", desk.get("evidence"), !evidence));
+            vec![
+                Button { asks, ..desk.button("check", Press::Check(run.clone(), position)) },
+                Button {
+                    asks: Some(one_field(desk.get("evidence"), "evidence", desk.get("evidence"), true)),
+                    danger: true,
+                    ..desk.button("check-failed", Press::CheckFailed(run, position))
+                },
+            ]
+        }
+        (StepState::Unknown, _) => vec![
+            desk.button("confirm", Press::Confirm(run.clone(), position)),
+            Button { danger: true, ..desk.button("rerun", Press::Rerun(run, position)) },
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// The line in the thread that calls the people who may approve.
+#[must_use]
+pub fn approval_wanted(desk: Desk<'_>, run: &Run, approval: &Approval, approvers: Vec<String>) -> Card {
+    let values = context! {
+        command => run.body.command_line(),
+        count => approval.body.rule.count,
+        who => desk.names(approvers.iter().map(String::as_str)),
+        digest => digest::short(&approval.plan_digest),
+        expires => clock_time(approval.expires_at, desk.now),
+    };
+    Card {
+        title: desk.say("approval_wanted", values),
+        tone: Tone::Ask,
+        state: "approval_wanted".to_owned(),
+        mentions: approvers,
+        link: Some(format!("/m/{}", run.body.message)),
+        ..Card::default()
+    }
+}
+
+/// What a step printed or why it failed, for the thread; none where the run's card already says it all.
+#[must_use]
+pub fn step_details(desk: Desk<'_>, step: &StepRun) -> Option<Card> {
+    let report = step.body.report()?;
+    let failed = !matches!(step.body.outcome, Some(Outcome::Done(_))) || step.state == StepState::Failed;
+    let output = report.output.as_ref().map(|output| {
+        let gap = desk.say("left_out", context! { bytes => output.left_out });
+        let gap = if output.left_out > 0 { format!("\n{gap}\n") } else { String::new() };
+        format!("{}{gap}{}", output.head, output.tail)
+    });
+    let output = output.filter(|text| !text.trim().is_empty());
+    if output.is_none() && (!failed || !step.body.verdicts.is_empty()) {
+        return None;
+    }
+    let state = desk.get(&format!("step_state_{}", step.state));
+    Some(Card {
+        title: desk.say("step_details", context! { title => step.body.step.title.clone(), state }),
+        tone: if failed { Tone::Bad } else { Tone::Info },
+        state: step.state.as_str().to_owned(),
+        body: (!report.line.is_empty()).then(|| report.line.clone()).into_iter().collect(),
+        output,
+        ..Card::default()
+    })
+}

@@ -1,0 +1,107 @@
+//! `sereno doctor`: looks at everything this installation needs; each line says how it is and what to do.
+
+use std::process::ExitCode;
+
+use minijinja::context;
+use serde::Serialize;
+
+use super::Failure;
+use super::args::{DoctorOptions, shell_words};
+use super::failure::FAILED;
+use super::serve::load;
+use crate::catalog;
+use crate::config::Config;
+use crate::store::inbox::{self, DeliveryState};
+use crate::store::{Store, messages};
+use crate::words::Words;
+
+/// One line.
+#[derive(Serialize)]
+struct Finding {
+    what: &'static str,
+    /// `ok`, `warning` or `error`.
+    state: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+/// Looks at everything.
+pub async fn doctor(options: DoctorOptions) -> Result<ExitCode, Failure> {
+    let config = load(options.config.config.as_deref())?;
+    let words = shell_words();
+    let mut findings = vec![runbooks(&config, words)];
+    findings.extend(warnings(&config));
+    findings.push(listening(&config, words).await);
+    findings.extend(database(&config, words).await);
+    let bad = findings.iter().any(|finding| finding.state == "error");
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&findings).map_err(anyhow::Error::from)?);
+    } else {
+        for finding in &findings {
+            let mark = words.get(&format!("cli.doctor_{}", finding.state));
+            println!("{mark:7} {}: {}", finding.what, finding.message);
+            if let Some(hint) = &finding.hint {
+                println!("        → {hint}");
+            }
+        }
+    }
+    Ok(if bad { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+}
+
+fn finding(what: &'static str, state: &'static str, message: String, hint: Option<String>) -> Finding {
+    Finding { what, state, message, hint }
+}
+
+fn runbooks(config: &Config, words: Words) -> Finding {
+    match catalog::load(&config.catalog, &config.settings) {
+        Ok(catalog) => {
+            finding("catalog", "ok", words.say("cli.all_sound", context! { count => catalog.all().count() }), None)
+        }
+        Err(problems) => {
+            let message = words.say("cli.problems", context! { count => problems.len() });
+            finding("catalog", "error", message, Some(words.get("cli.hint_check")))
+        }
+    }
+}
+
+fn warnings(config: &Config) -> impl Iterator<Item = Finding> + '_ {
+    config.warnings.iter().map(|warning| finding("config", "warning", warning.message.clone(), warning.hint.clone()))
+}
+
+async fn listening(config: &Config, words: Words) -> Finding {
+    let address = config.listen.clone();
+    match tokio::net::TcpStream::connect(&address).await {
+        Ok(_) => finding("server", "ok", words.say("cli.doctor_serving", context! { address }), None),
+        Err(_) => finding(
+            "server",
+            "warning",
+            words.say("cli.doctor_not_serving", context! { address }),
+            Some(words.get("cli.hint_server")),
+        ),
+    }
+}
+
+async fn database(config: &Config, words: Words) -> Vec<Finding> {
+    let counts = async {
+        let store = Store::open(config.store_url.reveal())?;
+        let mut db = store.read().await?;
+        Ok::<_, crate::store::StoreError>((inbox::counts(&mut db).await?, messages::undelivered(&mut db).await?))
+    };
+    match counts.await {
+        Err(error) => vec![finding("store", "error", error.to_string(), Some(words.get("cli.hint_store_away")))],
+        Ok((counts, undelivered)) => {
+            let of = |state| counts.iter().find(|(known, _)| *known == state).map_or(0, |(_, count)| *count);
+            let mut findings = vec![finding("store", "ok", words.get("cli.doctor_store"), None)];
+            if of(DeliveryState::Failed) > 0 {
+                let message = words.say("cli.doctor_failed", context! { count => of(DeliveryState::Failed) });
+                findings.push(finding("inbox", "warning", message, Some(words.get("cli.hint_inbox"))));
+            }
+            if undelivered > 0 {
+                let message = words.say("cli.doctor_undelivered", context! { count => undelivered });
+                findings.push(finding("messages", "warning", message, Some(words.get("cli.hint_undelivered"))));
+            }
+            findings
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Where Sereno listens, where it keeps things, and how it logs.
+
+use std::net::SocketAddr;
+
+use minijinja::context;
+
+use super::Check;
+use crate::config::written::{Docker, Log, Server, Store};
+use crate::secret::Secret;
+
+impl Check<'_> {
+    /// Where people reach Sereno.
+    pub fn server(&mut self, server: &Server) -> String {
+        let listen = &server.listen;
+        let local = listen.strip_prefix("localhost:").is_some_and(|port| port.parse::<u16>().is_ok());
+        if !listen.is_empty() && !local && listen.parse::<SocketAddr>().is_err() {
+            self.error(&["server", "listen"], "listen", context! { listen });
+        }
+        let Some(url) = &server.public_url else {
+            let here = listen.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
+            return format!("http://{here}");
+        };
+        let sound = url.contains("://")
+            && reqwest::Url::parse(url).is_ok_and(|url| {
+                matches!(url.scheme(), "http" | "https")
+                    && url.host().is_some()
+                    && url.username().is_empty()
+                    && url.password().is_none()
+                    && url.query().is_none()
+                    && url.fragment().is_none()
+            });
+        if !url.is_empty() && !sound {
+            self.error(&["server", "public_url"], "public_url", context! { url });
+        }
+        url.trim_end_matches('/').to_owned()
+    }
+
+    /// The database's URL, which may hold a password.
+    pub fn store(&mut self, store: Store) -> Secret {
+        let secret = self.resolve(&["store"], "url", store.url, store.url_file);
+        let Some(secret) = secret else { return Secret::new("sqlite://sereno.db") };
+        let known = ["sqlite:", "postgres://", "postgresql://"];
+        if !known.iter().any(|scheme| secret.reveal().starts_with(scheme)) {
+            self.error(&["store", "url"], "store_url", context! {});
+        }
+        secret
+    }
+
+    /// Refuses a level that no filter reads, and an address that is no Docker engine's.
+    pub fn log(&mut self, log: &Log, docker: &Docker) {
+        if !log.level.is_empty() && tracing_subscriber::EnvFilter::try_new(&log.level).is_err() {
+            self.error(&["log", "level"], "log_level", context! { level => log.level.as_str() });
+        }
+        let known = ["unix://", "tcp://", "http://"];
+        if let Some(host) = docker.host.as_ref().filter(|host| !host.is_empty())
+            && !known.iter().any(|scheme| host.starts_with(scheme))
+        {
+            self.error(&["docker", "host"], "docker_host", context! { host });
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! The configuration as written: every key, its default and its meaning. The JSON Schema, the check of keys and the
+//! environment variables are all drawn from these types. What the values mean together is checked in `sections`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::domain::settings::Language;
+use crate::domain::severity::Severity;
+use crate::secret::Secret;
+
+/// Sereno's configuration. Every key can be overridden by an environment variable: `SERENO_SERVER__LISTEN`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Written {
+    /// Where Sereno is reached.
+    pub server: Server,
+    /// The database.
+    pub store: Store,
+    /// The runbooks.
+    pub catalog: Catalog,
+    /// The language of cards and command line.
+    pub language: Language,
+    /// Environments that runbooks may name, by name.
+    pub environments: BTreeMap<String, Environment>,
+    /// People. Whoever is not listed may do nothing.
+    pub people: Vec<Person>,
+    /// Roles by name; each is nothing, a sentence about it, or what it includes.
+    pub roles: BTreeMap<String, Option<Role>>,
+    /// Channels by name, as in `#infra`.
+    pub channels: BTreeMap<String, Channel>,
+    /// Teams by name, with who is on call.
+    pub teams: BTreeMap<String, Team>,
+    /// Alert sources by name: each is `POST /hooks/<name>`.
+    pub hooks: BTreeMap<String, Hook>,
+    /// What holds for approvals where a runbook says nothing.
+    pub approvals: Approvals,
+    /// When the on-call may go on without an approver.
+    pub break_glass: BreakGlass,
+    /// Secrets that runbooks may name; each has exactly one source.
+    pub secrets: BTreeMap<String, Source>,
+    /// The Docker engine.
+    pub docker: Docker,
+    /// The audit trail.
+    pub audit: Audit,
+    /// Logs.
+    pub log: Log,
+}
+
+/// A secret text in the file or the environment.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub struct Hidden(String);
+
+impl Hidden {
+    /// The text, from now on without Debug or Display.
+    pub fn into_secret(self) -> Secret {
+        Secret::new(self.0)
+    }
+}
+
+/// Marked `writeOnly`: whatever is marked so is masked wherever the file is drawn.
+impl JsonSchema for Hidden {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Hidden".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "writeOnly": true})
+    }
+}
+
+/// Where Sereno is reached.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Address and port to listen on.
+    pub listen: String,
+    /// Where people reach it, for links; `http://` and the listening address without it.
+    pub public_url: Option<String>,
+}
+
+/// The database.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// `sqlite://path` or `postgres://user:password@host/name`; `sqlite://sereno.db` without it.
+    pub url: Option<Hidden>,
+    /// A file that holds the URL.
+    pub url_file: Option<PathBuf>,
+}
+
+/// The runbooks.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Catalog {
+    /// The folder with the packs, relative to the working directory.
+    pub path: PathBuf,
+}
+
+/// An environment.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Environment {
+    /// How many people must agree to a change; a destructive step always needs at least one.
+    pub approvals: u32,
+}
+
+/// A person: one principal, over all their identities.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    /// Their id, as in `ana`.
+    pub id: String,
+    /// How they are called on cards; their id without it.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Their roles.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// How they sign in to the console and its API.
+    #[serde(default)]
+    pub console: ConsoleSignIn,
+    /// Their Slack identity, `team/user` as in `T1/U1`.
+    #[serde(default)]
+    pub slack: Option<String>,
+    /// Their Discord user id.
+    #[serde(default)]
+    pub discord: Option<String>,
+}
+
+/// How a person signs in to the console and its API.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConsoleSignIn {
+    /// Their bearer token; without one they sign in by a one-time link.
+    pub token: Option<Hidden>,
+    /// A file that holds the token.
+    pub token_file: Option<PathBuf>,
+}
+
+/// A role.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Role {
+    /// A sentence about it.
+    About(String),
+    /// What it includes.
+    Full(FullRole),
+}
+
+/// A role that includes others.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct FullRole {
+    /// A sentence about it.
+    pub about: Option<String>,
+    /// Roles whose holders' rights it has too.
+    pub includes: Vec<String>,
+}
+
+/// A channel.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Channel {
+    /// Whether it is on the built-in console.
+    pub console: bool,
+    /// Its id on Slack.
+    pub slack: Option<String>,
+    /// Its id on Discord.
+    pub discord: Option<String>,
+    /// Packs whose commands are typed here without their prefix; all without it.
+    pub packs: Vec<String>,
+    /// Taken when no environment is typed.
+    pub environment: Option<String>,
+    /// The team whose rota is meant here.
+    pub team: Option<String>,
+}
+
+/// A team.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Team {
+    /// Where its shift changes are posted.
+    pub channel: String,
+    /// Who is on call.
+    #[serde(default)]
+    pub rota: Option<Rota>,
+}
+
+/// A weekly rotation.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rota {
+    /// IANA time zone, as in `Europe/Madrid`.
+    pub zone: String,
+    /// The first handover, `2026-01-05T09:00`, on the zone's clock; every seventh day after it is one.
+    pub start: String,
+    /// People in order; the first is on call from `start`.
+    pub order: Vec<String>,
+    /// Stand-ins; a later one wins.
+    #[serde(default)]
+    pub overrides: Vec<Override>,
+}
+
+/// Somebody stands in.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Override {
+    /// Who.
+    pub person: String,
+    /// From, `2026-01-07T09:00` on the zone's clock or with an offset.
+    pub from: String,
+    /// Until, not included.
+    pub until: String,
+}
+
+/// An alert source.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hook {
+    /// How its bodies are read: `alertmanager`.
+    pub dialect: String,
+    /// What the source must present. A hook without a secret keeps Sereno from starting.
+    #[serde(default)]
+    pub secret: Option<Hidden>,
+    /// A file that holds the secret.
+    #[serde(default)]
+    pub secret_file: Option<PathBuf>,
+    /// Further secrets that are accepted while one is rotated.
+    #[serde(default)]
+    pub secrets: Vec<Hidden>,
+    /// A file that holds further secrets, one a line.
+    #[serde(default)]
+    pub secrets_file: Option<PathBuf>,
+    /// Where its incidents open.
+    pub channel: String,
+    /// Taken when an alert has no `env` or `environment` label.
+    #[serde(default)]
+    pub environment: Option<String>,
+}
+
+/// What holds for approvals where a runbook says nothing.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Approvals {
+    /// Roles that may approve; `lead`, if there is such a role, without it.
+    pub roles: Option<Vec<String>>,
+    /// How long an approval waits, at most and without it `15m`.
+    pub expires: Option<String>,
+}
+
+/// When the on-call may go on without an approver.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BreakGlass {
+    /// How long nobody must have answered.
+    pub after: String,
+    /// In incidents of these severities; an empty list turns it off.
+    pub severities: Vec<Severity>,
+    /// Channels that hear of it, beside the run's own.
+    pub announce: Vec<String>,
+}
+
+/// Where a secret comes from: exactly one of these.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Source {
+    /// This environment variable.
+    pub env: Option<String>,
+    /// This file.
+    pub file: Option<PathBuf>,
+    /// This text.
+    pub value: Option<Hidden>,
+}
+
+/// The Docker engine.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Docker {
+    /// Its address, as in `unix:///var/run/docker.sock` or `tcp://127.0.0.1:2375`; the platform's default without it.
+    pub host: Option<String>,
+}
+
+/// The audit trail.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audit {
+    /// A file outside the database that the head of the chain is written to.
+    pub anchor: Option<PathBuf>,
+}
+
+crate::domain::text_enum! {
+    /// How logs are written.
+    LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}
+
+/// Logs.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// How they are written.
+    pub format: LogFormat,
+    /// How much: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,sereno=debug`.
+    pub level: String,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self {
+            server: Server::default(),
+            store: Store::default(),
+            catalog: Catalog::default(),
+            language: Language::En,
+            environments: BTreeMap::new(),
+            people: Vec::new(),
+            roles: usual_roles(),
+            channels: BTreeMap::new(),
+            teams: BTreeMap::new(),
+            hooks: BTreeMap::new(),
+            approvals: Approvals::default(),
+            break_glass: BreakGlass::default(),
+            secrets: BTreeMap::new(),
+            docker: Docker::default(),
+            audit: Audit::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+/// The roles of a file that declares none: each includes the one before it.
+fn usual_roles() -> BTreeMap<String, Option<Role>> {
+    let ladder = [("viewer", None), ("operator", Some("viewer")), ("lead", Some("operator")), ("admin", Some("lead"))];
+    let role = |under: &str| Role::Full(FullRole { about: None, includes: vec![under.to_owned()] });
+    ladder.into_iter().map(|(name, under)| (name.to_owned(), under.map(role))).collect()
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:8080".to_owned(), public_url: None }
+    }
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self { path: PathBuf::from("commands") }
+    }
+}
+
+impl Default for BreakGlass {
+    fn default() -> Self {
+        Self { after: "10m".to_owned(), severities: vec![Severity::P0, Severity::P1], announce: Vec::new() }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".to_owned() }
+    }
+}

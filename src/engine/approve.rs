@@ -1,0 +1,312 @@
+//! Approvals: asked for with the plan's digest, decided by clicks that are judged at the click, and judged again at
+//! the start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use minijinja::context;
+use serde_json::json;
+
+use super::Engine;
+use super::answer::Heard;
+use super::plan::Planned;
+use super::post::stream_of;
+use crate::chat::cards;
+use crate::domain::actor::{Actor, SERENO};
+use crate::domain::approval::{Approval, ApprovalBody, ApprovalRule, ApprovalState, Objection, Vote};
+use crate::domain::digest;
+use crate::domain::plan::{Plan, PlannedStep, digest_of};
+use crate::domain::policy::{self, Ask};
+use crate::domain::run::{Cause, Run};
+use crate::domain::settings::Settings;
+use crate::domain::step::{StepEvent, StepRun, StepState};
+use crate::domain::timeline::EntryKind;
+use crate::id::ApprovalId;
+use crate::store::{Result, Tx, approvals, incidents, runs, steps};
+
+impl Engine {
+    /// Asks for approval of a step, and of the steps after it that need the same people and can be planned now.
+    pub(super) async fn ask_approval(
+        &self,
+        run: &Run,
+        all: &[StepRun],
+        step: &StepRun,
+        plan: Plan,
+        rule: ApprovalRule,
+    ) -> Result<bool> {
+        let planned = self.plan_covered(run, all, step, plan, &rule).await?;
+        let now = self.clock.now();
+        let approval = Approval {
+            id: ApprovalId::new(),
+            run: run.id.clone(),
+            state: ApprovalState::Pending,
+            plan_digest: digest_of(&planned),
+            created_at: now,
+            expires_at: now.after(Duration::from_secs(rule.expires)),
+            body: ApprovalBody {
+                break_glass_at: self.break_glass_at(run).await?,
+                glass_offered: false,
+                rule,
+                requester: run.body.by.id.clone(),
+                steps: planned,
+                reason: None,
+                closed_by: None,
+            },
+        };
+        let mut tx = self.store.begin().await?;
+        for planned in &approval.body.steps {
+            let Some(covered) = all.get(planned.position) else { continue };
+            let mut covered = covered.clone();
+            covered.body.guarded = true;
+            covered.approval = Some(approval.id.clone());
+            if !self.move_step(&mut tx, &mut covered, StepEvent::Ask).await? {
+                return Ok(false);
+            }
+        }
+        approvals::insert(&mut tx, &approval).await?;
+        self.refresh(&mut tx, &run.id).await?;
+        let settings = self.settings.load_full();
+        let approvers = approvers(&settings, &approval);
+        let card = cards::approval_wanted(self.desk(&settings), run, &approval, approvers);
+        self.in_thread(&mut tx, run, &card).await?;
+        let body = json!({
+            "run": run.id, "approval": approval.id, "digest": approval.plan_digest, "steps": approval.body.steps,
+            "rule": approval.body.rule, "expires_at": approval.expires_at,
+        });
+        self.enter(&mut tx, stream_of(run), &run.body.by.id, EntryKind::ApprovalAsked, body).await?;
+        tx.commit().await?;
+        fail::fail_point!("engine.after_ask_approval");
+        Ok(true)
+    }
+
+    async fn plan_covered(
+        &self,
+        run: &Run,
+        all: &[StepRun],
+        step: &StepRun,
+        plan: Plan,
+        rule: &ApprovalRule,
+    ) -> Result<Vec<PlannedStep>> {
+        let scope = self.scope(run, all).await?;
+        let settings = self.settings.load_full();
+        let env = run.body.env.as_deref();
+        let defaults = settings.approval_defaults(env);
+        let title = step.body.step.title.clone();
+        let undo = self.plan_undo(&step.body.step, &scope).await;
+        let mut covered = vec![PlannedStep { position: step.position, title, plan, undo }];
+        for later in all.iter().filter(|later| later.position > step.position && later.state == StepState::Waiting) {
+            if later.body.step.effect == crate::domain::runbook::Effect::Read {
+                continue;
+            }
+            let Ok(Planned { plan, .. }) = self.plan_step(&later.body.step, &scope).await else { break };
+            match policy::approval_for(&run.body.runbook, plan.effect, env, &defaults) {
+                Some(same) if same == *rule => {
+                    let undo = self.plan_undo(&later.body.step, &scope).await;
+                    let title = later.body.step.title.clone();
+                    covered.push(PlannedStep { position: later.position, title, plan, undo });
+                }
+                Some(_) => break,
+                None => {}
+            }
+        }
+        Ok(covered)
+    }
+
+    async fn break_glass_at(&self, run: &Run) -> Result<Option<crate::clock::Timestamp>> {
+        let Some(id) = &run.incident else { return Ok(None) };
+        let Some(incident) = incidents::get(&mut self.store.read().await?, id).await? else { return Ok(None) };
+        let rule = &self.settings.load().break_glass;
+        let grave = rule.severities.contains(&incident.severity);
+        Ok(grave.then(|| self.clock.now().after(Duration::from_secs(rule.after))))
+    }
+
+    /// Launches an approved step, if what it would do now is what was approved, and everybody still may.
+    pub(super) async fn launch_approved(self: &Arc<Self>, run: &Run, step: &StepRun, planned: Planned) -> Result<bool> {
+        let Some(id) = &step.approval else { return Ok(false) };
+        let mut tx = self.store.begin().await?;
+        let Some(approval) = approvals::get(&mut tx, id).await? else { return Ok(false) };
+        let votes = approvals::votes(&mut tx, id).await?;
+        let settings = self.settings.load_full();
+        let key = if approved_plan(&approval, step).is_none_or(|plan| digest::of(plan) != digest::of(&planned.plan)) {
+            Some("plan_changed")
+        } else if approval.state == ApprovalState::Granted && !still_quorum(&settings, &approval, &votes) {
+            Some("approver_lost_role")
+        } else if !self.requester_still_may(&settings, run) {
+            Some("requester_lost_right")
+        } else {
+            None
+        };
+        match key {
+            Some(key) => self.void(tx, run, step, approval, key).await,
+            None => self.start_step(tx, run, step.clone(), planned, SERENO).await,
+        }
+    }
+
+    fn requester_still_may(&self, settings: &Settings, run: &Run) -> bool {
+        if !matches!(run.body.cause, Cause::Asked | Cause::Undo) {
+            return true;
+        }
+        settings.actor(&run.body.by.id, run.body.by.platform).is_some_and(|actor| {
+            let ask = Ask {
+                actor: &actor,
+                runbook: &run.body.runbook,
+                args: Some(&run.body.args),
+                env: run.body.env.as_deref(),
+                channel: Some(&run.body.place.channel),
+            };
+            policy::authorize(ask).is_ok()
+        })
+    }
+
+    /// An approval that no longer holds: nothing that it covered is started.
+    async fn void(&self, mut tx: Tx, run: &Run, step: &StepRun, approval: Approval, key: &str) -> Result<bool> {
+        let settings = self.settings.load_full();
+        let desk = self.desk(&settings);
+        let values = context! { title => step.body.step.title.clone(), who => settings.name_of(&run.body.by.id) };
+        let card = cards::line(desk, key, values);
+        let from = approval.state;
+        let mut voided = approval;
+        voided.state = ApprovalState::Void;
+        voided.body.reason = Some(card.title.clone());
+        if !approvals::update(&mut tx, &voided, from).await? {
+            return Ok(false);
+        }
+        self.refuse_steps(&mut tx, run, &voided.id).await?;
+        self.in_thread(&mut tx, run, &card).await?;
+        self.refresh(&mut tx, &run.id).await?;
+        let body = json!({"run": run.id, "approval": voided.id, "step": step.body.step.title, "why": key});
+        self.enter(&mut tx, stream_of(run), SERENO, EntryKind::Voided, body).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Takes somebody's yes or no. The approval's row is locked first, so that votes at the same moment see each other.
+    pub(super) async fn decide(
+        &self,
+        tx: &mut Tx,
+        heard: &Heard,
+        id: &ApprovalId,
+        yes: bool,
+        reason: Option<String>,
+    ) -> Result<()> {
+        let Some(mut approval) = approvals::get(tx, id).await? else { return Ok(()) };
+        if approval.state == ApprovalState::Pending && !approvals::update(tx, &approval, ApprovalState::Pending).await?
+        {
+            let Some(moved) = approvals::get(tx, id).await? else { return Ok(()) };
+            approval = moved;
+        }
+        let mut votes = approvals::votes(tx, id).await?;
+        let Some(run) = runs::get(tx, &approval.run).await? else { return Ok(()) };
+        let now = self.clock.now();
+        if let Err(objection) = approval.may_decide(&heard.actor, &votes, now) {
+            return self.object(tx, heard, &run, &approval, &objection).await;
+        }
+        if yes {
+            let vote = Vote { by: heard.actor.id.clone(), yes, at: now };
+            if !approvals::vote(tx, id, &vote).await? {
+                return self.object(tx, heard, &run, &approval, &Objection::Voted).await;
+            }
+            votes.push(vote);
+            if approval.quorum(&votes) {
+                approval.state = ApprovalState::Granted;
+                approvals::update(tx, &approval, ApprovalState::Pending).await?;
+                self.ready_steps(tx, &run, id).await?;
+            }
+        } else {
+            approval.state = ApprovalState::Refused;
+            approval.body.closed_by = Some(heard.actor.id.clone());
+            approval.body.reason.clone_from(&reason);
+            approvals::update(tx, &approval, ApprovalState::Pending).await?;
+            self.refuse_steps(tx, &run, id).await?;
+        }
+        self.refresh(tx, &run.id).await?;
+        let kind = if yes { EntryKind::Approved } else { EntryKind::Refused };
+        let body = json!({"run": run.id, "approval": id, "digest": approval.plan_digest, "state": approval.state, "reason": reason});
+        self.enter(tx, stream_of(&run), &heard.actor.id, kind, body).await
+    }
+
+    async fn object(&self, tx: &mut Tx, heard: &Heard, run: &Run, approval: &Approval, why: &Objection) -> Result<()> {
+        let decided = self.decided_by(tx, &heard.settings, approval).await?;
+        let card = cards::objection(self.desk(&heard.settings), why, &decided);
+        self.whisper(tx, &heard.place, &heard.actor.id, &card, &heard.delivery).await?;
+        let body = json!({"run": run.id, "approval": approval.id, "why": format!("{why:?}")});
+        self.enter(tx, stream_of(run), &heard.actor.id, EntryKind::Denied, body).await
+    }
+
+    pub(super) async fn decided_by(&self, tx: &mut Tx, settings: &Settings, approval: &Approval) -> Result<String> {
+        if let Some(by) = &approval.body.closed_by {
+            return Ok(settings.name_of(by).to_owned());
+        }
+        let votes = approvals::votes(tx, &approval.id).await?;
+        Ok(votes.iter().map(|vote| settings.name_of(&vote.by)).collect::<Vec<_>>().join(", "))
+    }
+
+    /// The steps that an approval covers may start, each in its turn.
+    pub(super) async fn ready_steps(&self, tx: &mut Tx, run: &Run, id: &ApprovalId) -> Result<()> {
+        for mut step in steps::of_run(tx, &run.id).await? {
+            if step.approval.as_ref() == Some(id) {
+                self.move_step(tx, &mut step, StepEvent::Approve).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The steps that an approval covers are refused, and with them the rest of the run.
+    pub(super) async fn refuse_steps(&self, tx: &mut Tx, run: &Run, id: &ApprovalId) -> Result<()> {
+        for mut step in steps::of_run(tx, &run.id).await? {
+            let event = if step.approval.as_ref() == Some(id) { StepEvent::Refuse } else { StepEvent::Skip };
+            if !step.state.is_final() {
+                self.move_step(tx, &mut step, event).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends approvals that nobody answered in time.
+    pub(super) async fn expire(&self) -> Result<usize> {
+        let expired = approvals::expired(&mut self.store.read().await?, self.clock.now()).await?;
+        for mut approval in expired.iter().cloned() {
+            let mut tx = self.store.begin().await?;
+            approval.state = ApprovalState::Expired;
+            if !approvals::update(&mut tx, &approval, ApprovalState::Pending).await? {
+                continue;
+            }
+            let Some(run) = runs::get(&mut tx, &approval.run).await? else { continue };
+            self.refuse_steps(&mut tx, &run, &approval.id).await?;
+            self.refresh(&mut tx, &run.id).await?;
+            let body = json!({"run": run.id, "approval": approval.id});
+            self.enter(&mut tx, stream_of(&run), SERENO, EntryKind::Expired, body).await?;
+            tx.commit().await?;
+        }
+        Ok(expired.len())
+    }
+}
+
+/// What was approved for a step: its own plan, or, for an undo step, the undo plan of the step that it undoes.
+fn approved_plan<'a>(approval: &'a Approval, step: &StepRun) -> Option<&'a Plan> {
+    let open = matches!(approval.state, ApprovalState::Granted | ApprovalState::BrokenGlass);
+    let at = step.body.undoes.unwrap_or(step.position);
+    let planned = approval.body.steps.iter().find(|planned| open && planned.position == at)?;
+    if step.body.undoes.is_some() { planned.undo.as_ref() } else { Some(&planned.plan) }
+}
+
+/// Whether enough of those who said yes still hold a role that may.
+fn still_quorum(settings: &Settings, approval: &Approval, votes: &[Vote]) -> bool {
+    let holds = |vote: &&Vote| {
+        let actor = settings.actor(&vote.by, crate::domain::actor::Platform::Console);
+        actor.is_some_and(|actor: Actor| actor.holds_any(&approval.body.rule.roles))
+    };
+    let still: Vec<Vote> = votes.iter().filter(holds).cloned().collect();
+    approval.quorum(&still)
+}
+
+/// Who may approve: five at the most, to be called.
+fn approvers(settings: &Settings, approval: &Approval) -> Vec<String> {
+    let may = |id: &&String| {
+        **id != approval.body.requester
+            && settings
+                .actor(id, crate::domain::actor::Platform::Console)
+                .is_some_and(|actor| actor.holds_any(&approval.body.rule.roles))
+    };
+    settings.people.keys().filter(may).take(5).cloned().collect()
+}

@@ -1,0 +1,187 @@
+//! Drives runs: looks at every open run and does the next thing that can be done without a person. Every replica
+//! drives; compare-and-set decides who moves a step.
+
+use std::sync::Arc;
+
+use minijinja::context;
+use serde_json::json;
+
+use super::Engine;
+use super::plan::{NoPlan, Planned};
+use crate::domain::run::{Cause, Run, RunState};
+use crate::domain::runbook::Effect;
+use crate::domain::step::{Hold, Outcome, Report, StepEvent, StepRun, StepState};
+use crate::domain::{actor, policy};
+use crate::store::{Result, runs, steps};
+
+impl Engine {
+    /// Moves every open run on; gives how many moved.
+    pub(super) async fn drive(self: &Arc<Self>) -> Result<usize> {
+        let open = runs::open(&mut self.store.read().await?).await?;
+        let mut moved = 0;
+        for run in open {
+            match self.advance(&run).await {
+                Ok(true) => moved += 1,
+                Ok(false) => {}
+                Err(error) => tracing::error!(run = %run.id, %error, "a run could not be moved on"),
+            }
+        }
+        Ok(moved)
+    }
+
+    async fn advance(self: &Arc<Self>, run: &Run) -> Result<bool> {
+        let all = steps::of_run(&mut self.store.read().await?, &run.id).await?;
+        if run.state == RunState::Cancelling {
+            return self.wind_down(run, &all).await;
+        }
+        let Some(step) = all.iter().find(|step| !step.state.is_final()) else {
+            let mut tx = self.store.begin().await?;
+            let closed = self.close(&mut tx, run, &all).await?;
+            tx.commit().await?;
+            return Ok(closed);
+        };
+        let due = step.not_before.is_none_or(|at| at <= self.clock.now());
+        match step.state {
+            StepState::Waiting if run.body.cause == Cause::Diagnosis && step.body.step.effect > Effect::Read => {
+                self.end_diagnosis(run, step).await
+            }
+            StepState::Waiting => self.prepare(run, &all, step).await,
+            StepState::Ready if due => self.prepare(run, &all, step).await,
+            StepState::Holding => self.resume(run, step, due).await,
+            StepState::Unknown if step.body.step.repeatable() && !step.body.guarded => self.repeat(run, step).await,
+            _ => Ok(false),
+        }
+    }
+
+    /// Plans the step that stands now; then asks for approval, or launches it.
+    async fn prepare(self: &Arc<Self>, run: &Run, all: &[StepRun], step: &StepRun) -> Result<bool> {
+        if self.is_running(&run.id, step.position) {
+            return Ok(false);
+        }
+        let scope = self.scope(run, all).await?;
+        let planned = match self.plan_step(&step.body.step, &scope).await {
+            Ok(planned) => planned,
+            Err(no_plan) => return self.fail_plan(run, step, no_plan).await,
+        };
+        let settings = self.settings.load_full();
+        let env = run.body.env.as_deref();
+        let rule = policy::approval_for(&run.body.runbook, planned.plan.effect, env, &settings.approval_defaults(env));
+        match (step.state, rule) {
+            (StepState::Waiting, Some(rule)) => self.ask_approval(run, all, step, planned.plan, rule).await,
+            (StepState::Ready, _) if step.body.guarded => self.launch_approved(run, step, planned).await,
+            (StepState::Ready, Some(_)) => self.send_back(run, step).await,
+            (_, _) => self.launch(run, step, planned).await,
+        }
+    }
+
+    /// A retry whose plan has come to need approval: it waits for one like any other.
+    async fn send_back(&self, run: &Run, step: &StepRun) -> Result<bool> {
+        let line = self.words().say("card.plan_changed", context! { title => step.body.step.title.clone() });
+        self.fail(run, step, line).await
+    }
+
+    async fn fail_plan(&self, run: &Run, step: &StepRun, no_plan: NoPlan) -> Result<bool> {
+        let why = match no_plan {
+            NoPlan::Later => self.words().get("card.depends"),
+            NoPlan::Why(why) => why,
+        };
+        let line = self.words().say("card.plan_failed", context! { why });
+        self.fail(run, step, line).await
+    }
+
+    async fn fail(&self, run: &Run, step: &StepRun, line: String) -> Result<bool> {
+        let mut tx = self.store.begin().await?;
+        let mut step = step.clone();
+        step.body.step.retry.times = 0; // the same plan would be no better
+        if !self.conclude(&mut tx, run, &mut step, Outcome::Failed(Report { line, ..Report::default() })).await? {
+            return Ok(false);
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// A diagnosis ends before the first step that would change something.
+    async fn end_diagnosis(&self, run: &Run, step: &StepRun) -> Result<bool> {
+        let mut tx = self.store.begin().await?;
+        let mut step = step.clone();
+        let moved = self.move_step(&mut tx, &mut step, StepEvent::Skip).await?;
+        self.skip_to(&mut tx, run, step.position, "end").await?;
+        tx.commit().await?;
+        Ok(moved)
+    }
+
+    /// Goes on with a held step whose moment has come or whose other run is over.
+    async fn resume(self: &Arc<Self>, run: &Run, step: &StepRun, due: bool) -> Result<bool> {
+        let words = self.words();
+        let outcome = match &step.body.hold {
+            Some(Hold::For(_)) if due => Outcome::Done(Report { line: words.get("card.waited"), ..Report::default() }),
+            Some(Hold::Runbook(_)) => match self.child_outcome(step).await? {
+                Some(outcome) => outcome,
+                None => return Ok(false),
+            },
+            _ => return Ok(false),
+        };
+        let mut tx = self.store.begin().await?;
+        if !self.conclude(&mut tx, run, &mut step.clone(), outcome).await? {
+            return Ok(false);
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// What the other run came to, once it is over.
+    async fn child_outcome(&self, step: &StepRun) -> Result<Option<Outcome>> {
+        let Some(id) = &step.body.child else { return Ok(None) };
+        let child = runs::get(&mut self.store.read().await?, id).await?;
+        let Some(child) = child.filter(|child| child.state.is_final()) else { return Ok(None) };
+        let words = self.words();
+        let state = words.get(&format!("card.run_state_{}", child.state));
+        let line = words.say("card.child_done", context! { command => child.body.command_line(), state });
+        let report = Report { facts: json!({"run": child.id, "state": child.state}), line, output: None };
+        Ok(Some(if child.state == RunState::Done { Outcome::Done(report) } else { Outcome::Failed(report) }))
+    }
+
+    /// Repeats a step that was lost and that it is harmless to repeat.
+    async fn repeat(&self, run: &Run, step: &StepRun) -> Result<bool> {
+        let mut tx = self.store.begin().await?;
+        let moved = self.move_step(&mut tx, &mut step.clone(), StepEvent::Retry).await?;
+        self.refresh(&mut tx, &run.id).await?;
+        tx.commit().await?;
+        Ok(moved)
+    }
+
+    /// Ends a cancelled run: stops what runs here, waits for what runs elsewhere, cancels the rest.
+    async fn wind_down(&self, run: &Run, all: &[StepRun]) -> Result<bool> {
+        if all.iter().any(|step| step.state == StepState::Running) {
+            self.stop_running(&run.id);
+            return Ok(false);
+        }
+        let mut tx = self.store.begin().await?;
+        let mut ended = Vec::new();
+        for mut step in all.iter().cloned() {
+            if !step.state.is_final() {
+                self.move_step(&mut tx, &mut step, StepEvent::Cancel).await?;
+            }
+            ended.push(step);
+        }
+        let closed = self.close(&mut tx, run, &ended).await?;
+        tx.commit().await?;
+        Ok(closed)
+    }
+
+    /// Launches a step that needs nobody's approval.
+    async fn launch(self: &Arc<Self>, run: &Run, step: &StepRun, planned: Planned) -> Result<bool> {
+        let mut step = step.clone();
+        if step.state == StepState::Waiting {
+            let Some(ready) = step.state.next(StepEvent::Clear, false) else { return Ok(false) };
+            let mut tx = self.store.begin().await?;
+            let from = std::mem::replace(&mut step.state, ready);
+            if !steps::update(&mut tx, &step, from, step.attempt).await? {
+                return Ok(false);
+            }
+            return self.start_step(tx, run, step, planned, actor::SERENO).await;
+        }
+        let tx = self.store.begin().await?;
+        self.start_step(tx, run, step, planned, actor::SERENO).await
+    }
+}

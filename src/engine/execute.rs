@@ -1,0 +1,172 @@
+//! Executes a step: its start is in the journal before its effect, its end after it. While it runs, this replica holds
+//! a lease on it; a replica that lost its lease has no say any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use minijinja::context;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::Engine;
+use super::plan::Planned;
+use super::post::stream_of;
+use crate::domain::digest;
+use crate::domain::run::Run;
+use crate::domain::step::{Outcome, Report, StepEvent, StepRun, StepState};
+use crate::domain::timeline::EntryKind;
+use crate::executor::{self, Action, StepContext};
+use crate::id::RunId;
+use crate::store::{Result, Tx, runs, steps};
+
+/// How long a replica's word on a step is good; renewed every [`HEARTBEAT`].
+pub(super) const LEASE: Duration = Duration::from_secs(8);
+/// How often leases are renewed.
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(2);
+/// Time beyond its own deadline after which an action is given up on.
+const GRACE: Duration = Duration::from_secs(15);
+
+impl Engine {
+    /// Claims a ready step, writes its start, and only then runs it.
+    pub(super) async fn start_step(
+        self: &Arc<Self>,
+        mut tx: Tx,
+        run: &Run,
+        mut step: StepRun,
+        planned: Planned,
+        actor: &str,
+    ) -> Result<bool> {
+        let now = self.clock.now();
+        let attempt = step.attempt;
+        let Some(running) = step.state.next(StepEvent::Start, step.body.guarded) else { return Ok(false) };
+        let from = std::mem::replace(&mut step.state, running);
+        step.attempt += 1;
+        step.owner = Some(self.replica.clone());
+        step.lease_until = Some(now.after(LEASE));
+        step.body.started_at = Some(now);
+        step.body.plan_digest = Some(digest::of(&planned.plan));
+        if !steps::update(&mut tx, &step, from, attempt).await? {
+            return Ok(false);
+        }
+        let key = format!("{}/{}/{}", run.id, step.position, step.attempt);
+        let body = json!({
+            "run": run.id, "step": step.body.step.title, "position": step.position, "attempt": step.attempt,
+            "plan": planned.plan, "digest": step.body.plan_digest, "approval": step.approval, "key": key,
+        });
+        self.refresh(&mut tx, &run.id).await?;
+        self.enter(&mut tx, stream_of(run), actor, EntryKind::StepStarted, body).await?;
+        tx.commit().await?;
+        fail::fail_point!("engine.after_start");
+        self.spawn(run.clone(), step, planned.action, key);
+        Ok(true)
+    }
+
+    fn spawn(self: &Arc<Self>, run: Run, step: StepRun, action: Box<dyn Action>, idempotency_key: String) {
+        let engine = Arc::clone(self);
+        let cancel = CancellationToken::new();
+        let place = (run.id.clone(), step.position);
+        self.lock_running().insert(place.clone(), cancel.clone());
+        let timeout = Duration::from_secs(step.body.step.timeout);
+        let cx = StepContext {
+            tools: self.tools.clone(),
+            idempotency_key,
+            effect: step.body.step.effect,
+            started_at: self.clock.now(),
+            timeout,
+            cancel,
+        };
+        self.tasks.spawn(async move {
+            let outcome = match tokio::time::timeout(timeout + GRACE, executor::run(action.as_ref(), &cx)).await {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    let line = engine.words().get("card.no_answer");
+                    Outcome::Unknown(Report { line, ..Report::default() })
+                }
+            };
+            fail::fail_point!("engine.after_effect");
+            engine.report(&run.id, &step, outcome).await;
+            engine.lock_running().remove(&place);
+            engine.wake.wake();
+        });
+    }
+
+    /// Writes down what an attempt came to; as long as the database is away, again and again.
+    async fn report(self: &Arc<Self>, run: &RunId, step: &StepRun, outcome: Outcome) {
+        let mut pause = Duration::from_millis(100);
+        loop {
+            match self.try_report(run, step, outcome.clone()).await {
+                Ok(true) => return,
+                Ok(false) => {
+                    tracing::warn!(%run, position = step.position, "a step ended after its lease was lost; its outcome is not used");
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(%run, position = step.position, %error, "a step's outcome could not be stored yet")
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(5));
+        }
+    }
+
+    async fn try_report(&self, run: &RunId, started: &StepRun, outcome: Outcome) -> Result<bool> {
+        let mut tx = self.store.begin().await?;
+        let Some(run) = runs::get(&mut tx, run).await? else { return Ok(false) };
+        let Some(mut step) = steps::get(&mut tx, &run.id, started.position).await? else { return Ok(false) };
+        let mine = step.state == StepState::Running && step.attempt == started.attempt && step.owner == started.owner;
+        if !mine || !self.conclude(&mut tx, &run, &mut step, outcome).await? {
+            return Ok(false);
+        }
+        fail::fail_point!("engine.before_outcome_commit");
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Renews this replica's leases, and stops steps whose run was cancelled elsewhere.
+    pub(super) async fn heartbeat(&self) -> Result<()> {
+        if self.lock_running().is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.store.begin().await?;
+        steps::renew(&mut tx, &self.replica, self.clock.now().after(LEASE)).await?;
+        tx.commit().await
+    }
+
+    /// Steps whose replica is gone: unknown, or repeated where that is harmless. `alone` tells a process that has just
+    /// started on a database of its own.
+    pub(super) async fn find_lost(&self, alone: bool) -> Result<usize> {
+        let now = self.clock.now();
+        let lost = steps::lost(&mut self.store.read().await?, now, alone.then_some(&self.replica)).await?;
+        for step in &lost {
+            let mut tx = self.store.begin().await?;
+            let Some(run) = runs::get(&mut tx, &step.run).await? else { continue };
+            let report = Report { line: self.words().say("card.lost", context! {}), ..Report::default() };
+            if self.conclude(&mut tx, &run, &mut step.clone(), Outcome::Unknown(report)).await? {
+                tx.commit().await?;
+            }
+        }
+        Ok(lost.len())
+    }
+
+    pub(super) fn is_running(&self, run: &RunId, position: usize) -> bool {
+        self.lock_running().contains_key(&(run.clone(), position))
+    }
+
+    /// Stops a run's steps that run in this process.
+    pub(super) fn stop_running(&self, run: &RunId) {
+        for ((of, _), cancel) in self.lock_running().iter() {
+            if of == run {
+                cancel.cancel();
+            }
+        }
+    }
+
+    /// Stops everything that runs in this process: it is about to end.
+    pub(super) fn stop_all(&self) {
+        self.lock_running().values().for_each(CancellationToken::cancel);
+    }
+
+    fn lock_running(&self) -> std::sync::MutexGuard<'_, std::collections::BTreeMap<(RunId, usize), CancellationToken>> {
+        self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

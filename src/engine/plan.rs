@@ -1,0 +1,118 @@
+//! What steps would do: placeholders filled, actions asked for their plans. Touches nothing.
+
+use std::sync::Arc;
+
+use minijinja::context;
+use serde_json::{Map, Value, json};
+
+use super::Engine;
+use super::answer::DryRun;
+use crate::command::Request;
+use crate::domain::plan::{Plan, PlannedStep};
+use crate::domain::run::Run;
+use crate::domain::runbook::{Args, Effect, Step};
+use crate::domain::step::{Outcome, StepRun};
+use crate::domain::template::{self, TemplateError};
+use crate::executor::{self, Action};
+use crate::store::{Result, runs, steps};
+
+/// Why a step has no plan now.
+pub(super) enum NoPlan {
+    /// It needs facts of a step that has not run.
+    Later,
+    /// It cannot be planned.
+    Why(String),
+}
+
+/// An action ready to run, with what it would do.
+pub(super) struct Planned {
+    /// The action.
+    pub action: Box<dyn Action>,
+    /// What it would do.
+    pub plan: Plan,
+}
+
+impl Engine {
+    /// Plans one action with its fields filled from `scope`. Its effect is the greater of the declared one and the
+    /// action's own.
+    pub(super) async fn plan_action(
+        &self,
+        name: &str,
+        with: &Value,
+        declared: Effect,
+        scope: &Value,
+    ) -> std::result::Result<Planned, NoPlan> {
+        let filled = template::fill(with, scope).map_err(|error| match error {
+            TemplateError::Unknown(path) if path.starts_with("steps.") => NoPlan::Later,
+            other => NoPlan::Why(other.to_string()),
+        })?;
+        let spec = executor::find(name).ok_or_else(|| NoPlan::Why(format!("there is no action {name:?}")))?;
+        let action = (spec.parse)(&filled).map_err(NoPlan::Why)?;
+        let effect = action.effect(Some(declared)).map_err(NoPlan::Why)?;
+        let plan = executor::plan(action.as_ref(), &self.tools, effect).await.map_err(NoPlan::Why)?;
+        Ok(Planned { action, plan })
+    }
+
+    /// Plans a step of a run.
+    pub(super) async fn plan_step(&self, step: &Step, scope: &Value) -> std::result::Result<Planned, NoPlan> {
+        self.plan_action(&step.action, &step.with, step.effect, scope).await
+    }
+
+    /// Plans what would undo a step, where that can be told beforehand.
+    pub(super) async fn plan_undo(&self, step: &Step, scope: &Value) -> Option<Plan> {
+        let undo = step.undo.as_ref()?;
+        self.plan_action(&undo.action, &undo.with, step.effect, scope).await.ok().map(|planned| planned.plan)
+    }
+
+    /// Plans a whole runbook, and says of each step that cannot be planned yet why.
+    pub(super) async fn dry_run(self: &Arc<Self>, request: &Request, by: &str) -> DryRun {
+        let scope = scope_of(&request.args, request.env.as_deref(), by);
+        let (mut planned, mut open) = (Vec::new(), Vec::new());
+        for (position, step) in request.book.steps.iter().enumerate() {
+            match self.plan_step(step, &scope).await {
+                Ok(Planned { plan, .. }) => {
+                    let undo = self.plan_undo(step, &scope).await;
+                    planned.push(PlannedStep { position, title: step.title.clone(), plan, undo });
+                }
+                Err(NoPlan::Later) => open.push((step.title.clone(), self.words().get("card.depends"))),
+                Err(NoPlan::Why(why)) => {
+                    open.push((step.title.clone(), self.words().say("card.plan_failed", context! { why })));
+                }
+            }
+        }
+        (planned, open)
+    }
+
+    /// What placeholders of a run's steps may name: arguments, environment, the run, and the facts of steps that are
+    /// done; of an undo run, the facts of the run that it undoes.
+    pub(super) async fn scope(&self, run: &Run, own: &[StepRun]) -> Result<Value> {
+        let mut facts = Map::new();
+        if let Some(undone) = &run.body.undo_of {
+            let mut db = self.store.read().await?;
+            if runs::get(&mut db, undone).await?.is_some() {
+                add_facts(&mut facts, &steps::of_run(&mut db, undone).await?);
+            }
+        }
+        add_facts(&mut facts, own);
+        let mut scope = scope_of(&run.body.args, run.body.env.as_deref(), &run.body.by.id);
+        scope["run"]["id"] = json!(run.id);
+        scope["steps"] = Value::Object(facts);
+        Ok(scope)
+    }
+}
+
+fn add_facts(facts: &mut Map<String, Value>, steps: &[StepRun]) {
+    for step in steps {
+        if let Some(Outcome::Done(report) | Outcome::Failed(report)) = &step.body.outcome {
+            facts.insert(step.body.step.id.clone(), report.facts.clone());
+        }
+    }
+}
+
+/// What placeholders may name before a run exists.
+pub(super) fn scope_of(args: &Args, env: Option<&str>, by: &str) -> Value {
+    let mut scope: Map<String, Value> = args.clone().into_iter().collect();
+    scope.insert("env".to_owned(), json!(env.unwrap_or_default()));
+    scope.insert("run".to_owned(), json!({"by": by, "id": "dry-run"}));
+    Value::Object(scope)
+}

@@ -1,0 +1,67 @@
+//! The loops of a serving process: each is woken, and polls as a net under that. A loop that fails says so, and goes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Engine;
+use super::execute::HEARTBEAT;
+use crate::store::Result;
+
+/// How often a loop looks without being woken.
+const POLL: Duration = Duration::from_secs(1);
+/// How long steps may take to end once the process must.
+const DRAIN: Duration = Duration::from_secs(5);
+
+impl Engine {
+    /// Serves until `stop`; then stops what runs, and waits for its end.
+    pub async fn run(self: &Arc<Self>, stop: CancellationToken) {
+        let receive = self.looped("receive", &stop, async |engine| engine.receive().await);
+        let drive = self.looped("drive", &stop, async |engine| engine.drive().await);
+        let deliver = self.looped("deliver", &stop, async |engine| engine.deliver().await);
+        let tick = self.looped("tick", &stop, async |engine| engine.tick().await);
+        let heartbeat = self.beat(&stop);
+        tokio::join!(receive, drive, deliver, tick, heartbeat);
+        self.stop_all();
+        self.tasks.close();
+        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!("steps were still running at the end; they will be shown as unknown");
+        }
+    }
+
+    /// One loop: again at once while there is something to do, or else when woken or after [`POLL`].
+    async fn looped<F>(self: &Arc<Self>, name: &'static str, stop: &CancellationToken, pass: F)
+    where
+        F: AsyncFn(&Arc<Self>) -> Result<usize>,
+    {
+        let mut ear = self.wake.listener();
+        while !stop.is_cancelled() {
+            let done = pass(self).await;
+            if let Err(error) = &done {
+                tracing::error!(loop_name = name, %error, "a pass failed; it is tried again");
+            }
+            if done.is_ok_and(|done| done > 0) {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            tokio::select! {
+                () = ear.woken() => {}
+                () = tokio::time::sleep(POLL) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn beat(self: &Arc<Self>, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = tokio::time::sleep(HEARTBEAT) => {}
+                () = stop.cancelled() => return,
+            }
+            if let Err(error) = self.heartbeat().await {
+                tracing::error!(%error, "leases could not be renewed");
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Starting a run: run, steps, lock, card and entry in one transaction. Demands the proof that it is allowed.
+
+use minijinja::context;
+use serde_json::json;
+
+use super::Engine;
+use super::post::stream_of;
+use crate::chat::card::Card;
+use crate::chat::cards::{self, RunView};
+use crate::command::Request;
+use crate::domain::actor::{Actor, Place};
+use crate::domain::policy::Authorized;
+use crate::domain::run::{Cause, Run, RunBody, RunState};
+use crate::domain::runbook::{Effect, Invocation, Step};
+use crate::domain::settings::Settings;
+use crate::domain::step::{StepBody, StepRun, StepState};
+use crate::domain::template::{self, Template};
+use crate::domain::timeline::EntryKind;
+use crate::id::{DeliveryId, IncidentId, MessageId, RunId};
+use crate::store::{Result, Tx, approvals, locks, messages, runs, steps};
+
+/// What a run begins with.
+pub(super) struct Start {
+    /// The runbook, with checked arguments.
+    pub request: Request,
+    /// Who is judged.
+    pub by: Actor,
+    /// Why.
+    pub cause: Cause,
+    /// Where its card goes.
+    pub place: Place,
+    /// The request that it answers.
+    pub reply_to: Option<DeliveryId>,
+    /// The incident that it belongs to.
+    pub incident: Option<IncidentId>,
+    /// The run and position that wait for it.
+    pub parent: Option<(RunId, usize)>,
+    /// The run whose steps it undoes.
+    pub undo_of: Option<RunId>,
+}
+
+impl Engine {
+    /// Starts a run, or gives the run that holds its lock.
+    pub(super) async fn start(
+        &self,
+        tx: &mut Tx,
+        start: Start,
+        authorized: &Authorized,
+    ) -> Result<std::result::Result<RunId, RunId>> {
+        let now = self.clock.now();
+        let id = RunId::new();
+        let lock = lock_key(&start);
+        if let Some(key) = &lock
+            && let Err(holder) = locks::take(tx, key, &id, now).await?
+        {
+            return Ok(Err(holder));
+        }
+        let book = (*start.request.book).clone();
+        let run = Run {
+            id: id.clone(),
+            state: RunState::Active,
+            lock,
+            incident: start.incident,
+            created_at: now,
+            ended_at: None,
+            body: RunBody {
+                runbook: book,
+                args: start.request.args,
+                env: start.request.env,
+                by: start.by,
+                cause: start.cause,
+                place: start.place,
+                message: MessageId::new(),
+                reply_to: start.reply_to,
+                parent: start.parent,
+                cancelled_by: None,
+                undo_of: start.undo_of,
+            },
+        };
+        runs::insert(tx, &run).await?;
+        let waiting: Vec<StepRun> =
+            run.body.runbook.steps.iter().enumerate().map(|(position, step)| waiting(&id, position, step)).collect();
+        for step in &waiting {
+            steps::insert(tx, step).await?;
+        }
+        let view = RunView { run: &run, steps: &waiting, approval: None, next: Vec::new() };
+        let settings = self.settings.load_full();
+        let card = cards::run(self.desk(&settings), &view);
+        self.post_as(tx, &run.body.message, &run.body.place, &card, run.body.reply_to.as_ref()).await?;
+        let body = json!({
+            "run": id, "command": run.body.command_line(), "digest": run.body.runbook.digest, "args": run.body.args,
+            "env": run.body.env, "cause": run.body.cause, "rule": authorized.rule(), "channel": run.body.place.channel,
+        });
+        self.enter(tx, stream_of(&run), &run.body.by.id, EntryKind::Asked, body).await?;
+        Ok(Ok(id))
+    }
+
+    /// Brings a run's card up to date with everything that is stored of it.
+    pub(super) async fn refresh(&self, tx: &mut Tx, id: &RunId) -> Result<()> {
+        let Some(run) = runs::get(tx, id).await? else { return Ok(()) };
+        let steps = steps::of_run(tx, id).await?;
+        let approval = approvals::of_run(tx, id).await?.pop();
+        let votes = match &approval {
+            Some(approval) => approvals::votes(tx, &approval.id).await?,
+            None => Vec::new(),
+        };
+        let view = RunView {
+            run: &run,
+            steps: &steps,
+            approval: approval.as_ref().map(|approval| (approval, votes.as_slice())),
+            next: next_of(&run),
+        };
+        let settings = self.settings.load_full();
+        let card = cards::run(self.desk(&settings), &view);
+        self.edit(tx, &run.body.message, &card).await
+    }
+
+    /// Says something in a run's thread.
+    pub(super) async fn in_thread(&self, tx: &mut Tx, run: &Run, card: &Card) -> Result<()> {
+        self.post(tx, &run.body.place.under(&run.body.message), card, None).await.map(drop)
+    }
+
+    /// Who holds the lock, how far they are, since when.
+    pub(super) async fn locked_card(&self, tx: &mut Tx, settings: &Settings, holder: &RunId) -> Result<Card> {
+        let desk = self.desk(settings);
+        let Some(run) = runs::get(tx, holder).await? else {
+            return Ok(cards::line(desk, "run_over", context! { state => "" }));
+        };
+        let all = steps::of_run(tx, holder).await?;
+        let step = all.iter().position(|step| !step.state.is_final()).map_or(all.len(), |index| index + 1);
+        let values = context! {
+            key => run.lock.clone().unwrap_or_default(),
+            who => settings.name_of(&run.body.by.id),
+            command => run.body.command_line(),
+            step, steps => all.len(),
+            span => cards::span(self.clock.now().since(run.created_at)),
+        };
+        Ok(cards::line(desk, "locked", values))
+    }
+
+    /// The card that a message shows at present.
+    pub(super) async fn shown(&self, tx: &mut Tx, id: &MessageId) -> Result<Option<Card>> {
+        match messages::get(tx, id).await? {
+            Some(message) => Ok(Some(serde_json::from_value(message.card)?)),
+            None => Ok(None),
+        }
+    }
+}
+
+/// A step whose turn has not come.
+pub(super) fn waiting(run: &RunId, position: usize, step: &Step) -> StepRun {
+    StepRun {
+        run: run.clone(),
+        position,
+        state: StepState::Waiting,
+        attempt: 0,
+        owner: None,
+        lease_until: None,
+        not_before: None,
+        approval: None,
+        body: StepBody {
+            step: step.clone(),
+            guarded: false,
+            undoes: None,
+            plan_digest: None,
+            outcome: None,
+            verdicts: Vec::new(),
+            hold: None,
+            child: None,
+            started_at: None,
+            ended_at: None,
+        },
+    }
+}
+
+/// What a run locks: what its runbook says, or the runbook in its environment; nothing when it only reads.
+fn lock_key(start: &Start) -> Option<String> {
+    let Request { book, args, env } = &start.request;
+    let reads = start.cause == Cause::Diagnosis || !book.steps.iter().any(|step| step.effect > Effect::Read);
+    if reads {
+        return None;
+    }
+    let scope = super::plan::scope_of(args, env.as_deref(), &start.by.id);
+    let own = book.lock.as_ref().and_then(|Template(text)| template::fill(&json!(text), &scope).ok());
+    let key = own.map_or_else(
+        || format!("{} {}", book.full_name(), env.as_deref().unwrap_or("")),
+        |key| crate::domain::expect::show(&key),
+    );
+    Some(key.trim().to_owned())
+}
+
+/// Runbooks to propose after a run, with what can be carried over.
+fn next_of(run: &Run) -> Vec<Invocation> {
+    let book = &run.body.runbook;
+    let full = |name: &String| if name.contains('/') { name.clone() } else { format!("{}/{name}", book.pack) };
+    book.next
+        .iter()
+        .map(|name| Invocation { runbook: full(name), args: run.body.args.clone(), env: run.body.env.clone() })
+        .collect()
+}

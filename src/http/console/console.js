@@ -1,0 +1,174 @@
+// Brings the console's pages to life. Everything also works without it: pages reload, forms post.
+(() => {
+  "use strict";
+  const body = document.body;
+  const log = document.querySelector(".log");
+  const main = document.getElementById("main");
+
+  // Times in the reader's own zone.
+  const today = new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: "short" });
+  const older = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
+  function localize(root) {
+    for (const time of root.querySelectorAll("time[datetime]")) {
+      const at = new Date(time.dateTime);
+      if (time.dataset.local || Number.isNaN(at.getTime())) continue;
+      time.title = time.textContent;
+      time.textContent = (at.toDateString() === new Date().toDateString() ? today : older).format(at);
+      time.dataset.local = "1";
+    }
+  }
+
+  function alertWith(text) {
+    const box = document.getElementById("alerts");
+    box.textContent = text;
+    clearTimeout(alertWith.timer);
+    alertWith.timer = setTimeout(() => { box.textContent = ""; }, 8000);
+  }
+
+  async function piece(path) {
+    const answer = await fetch(path, { headers: { Accept: "text/html" } });
+    if (!answer.ok) return null;
+    return new DOMParser().parseFromString(await answer.text(), "text/html");
+  }
+
+  const nearEnd = () => window.innerHeight + window.scrollY > document.body.scrollHeight - 160;
+  const toEnd = () => window.scrollTo({ top: document.body.scrollHeight });
+  // Whether somebody is filling in a form in there: what they typed is not taken away.
+  const busy = (element) => {
+    const active = document.activeElement;
+    return element.contains(active) && active.matches("input:not([type=hidden]), textarea, select");
+  };
+
+  // One card at a time, so that changes arrive in their order; a card that changes twice is fetched once.
+  const due = new Map();
+  let working = false;
+  async function work() {
+    if (working) return;
+    working = true;
+    for (let next; (next = due.entries().next().value);) {
+      const [id, place] = next;
+      due.delete(id);
+      await bring(id, place).catch(() => {});
+    }
+    working = false;
+  }
+
+  async function bring(id, place) {
+    const shown = document.getElementById("m-" + id);
+    if (shown && busy(shown)) {
+      shown.addEventListener("focusout", () => { due.set(id, place); setTimeout(work, 300); }, { once: true });
+      return;
+    }
+    const belongs = log && log.dataset.channel === place.channel && log.dataset.thread === (place.thread || "");
+    if (!shown && !belongs) return;
+    const fresh = (await piece("/m/" + encodeURIComponent(id) + "/card"))?.querySelector("article");
+    if (!fresh) return;
+    localize(fresh);
+    const follow = nearEnd();
+    if (shown) {
+      if (busy(shown)) { due.set(id, place); return; }
+      const focused = shown.contains(document.activeElement);
+      shown.replaceWith(fresh);
+      if (focused) fresh.focus({ preventScroll: true });
+    } else {
+      log.querySelector(".empty")?.remove();
+      log.append(fresh);
+    }
+    if (follow && !shown) toEnd();
+  }
+
+  // What waits for me, and pages that are made anew as a whole.
+  const later = (run, wait) => { let timer; return () => { clearTimeout(timer); timer = setTimeout(run, wait); }; };
+  const refreshWaiting = later(async () => {
+    const section = document.getElementById("waiting");
+    const fresh = section && await piece("/waiting");
+    if (!fresh) return;
+    localize(fresh);
+    if (section.textContent.replace(/\s+/g, "") !== fresh.body.textContent.replace(/\s+/g, "")) {
+      section.replaceChildren(...fresh.body.childNodes);
+    }
+  }, 300);
+  const refreshMain = later(async () => {
+    if (busy(main)) return;
+    const open = new Set([...main.querySelectorAll("details")].flatMap((each, at) => (each.open ? [at] : [])));
+    const fresh = (await piece(location.href))?.getElementById("main");
+    if (!fresh) return;
+    localize(fresh);
+    fresh.querySelectorAll("details").forEach((each, at) => { each.open = open.has(at); });
+    main.replaceChildren(...fresh.childNodes);
+  }, 500);
+
+  function heard(card) {
+    due.set(card.id, card.place);
+    if (card.thread) due.set(card.thread, { channel: card.place.channel, thread: null });
+    work();
+    refreshWaiting();
+    if (main.hasAttribute("data-refresh")) refreshMain();
+    if (log && log.dataset.channel === card.place.channel) return;
+    for (const link of document.querySelectorAll("[data-channel-link]")) {
+      if (link.dataset.channelLink === card.place.channel && !link.querySelector(".news")) {
+        const mark = document.createElement("span");
+        mark.className = "news";
+        mark.textContent = body.dataset.news;
+        link.append(" ", mark);
+      }
+    }
+  }
+
+  function listen() {
+    const connection = document.getElementById("connection");
+    const stream = new EventSource("/api/v1/events?after=" + encodeURIComponent(body.dataset.after));
+    let lost;
+    stream.addEventListener("open", () => { clearTimeout(lost); connection.textContent = body.dataset.live; connection.dataset.state = "live"; });
+    stream.addEventListener("error", () => {
+      clearTimeout(lost);
+      lost = setTimeout(() => { connection.textContent = body.dataset.lost; connection.dataset.state = "lost"; }, 4000);
+    });
+    stream.addEventListener("card", (event) => {
+      body.dataset.after = event.lastEventId;
+      try { heard(JSON.parse(event.data)); } catch { /* the next one will do */ }
+    });
+  }
+
+  // Forms are sent without leaving the page; the answer arrives as a card.
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (!form.hasAttribute("data-live")) return;
+    event.preventDefault();
+    if (form.dataset.sending) return;
+    form.dataset.sending = "1";
+    const values = new URLSearchParams(new FormData(form, event.submitter));
+    try {
+      const answer = await fetch(form.action, {
+        method: "POST", body: values, redirect: "manual", headers: { Accept: "application/json" },
+      });
+      if (answer.type === "opaqueredirect") {
+        form.elements.key.value = crypto.randomUUID ? crypto.randomUUID() : String(Math.random()).slice(2);
+        if (form.hasAttribute("data-clears")) { form.reset(); form.elements.text.value = ""; }
+        const details = form.closest("details");
+        if (details) { details.open = false; form.closest("article")?.focus({ preventScroll: true }); }
+      } else {
+        const problem = await answer.json();
+        alertWith(problem.error.message + " " + problem.error.hint);
+      }
+    } catch {
+      alertWith(body.dataset.failed);
+    }
+    delete form.dataset.sending;
+  });
+
+  document.addEventListener("keydown", (event) => {
+    const composer = document.getElementById("composer");
+    if (event.key === "/" && composer && !event.ctrlKey && !event.metaKey && !event.altKey
+        && !event.target.matches("input, textarea, select, [contenteditable]")) {
+      event.preventDefault();
+      composer.focus();
+      if (!composer.value) composer.value = "/ops ";
+    }
+    if (event.key === "Escape" && event.target === composer) composer.blur();
+  });
+
+  localize(document);
+  if (log && !location.hash.startsWith("#m-")) toEnd();
+  listen();
+})();

@@ -1,0 +1,120 @@
+//! Who may import whom: reads the source and holds the table of docs/architecture.md. Also the walls that no compiler
+//! holds: headers, lengths, features in two files only.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Module, and what of ours it may import. `*` is everything.
+const MAY: &[(&str, &[&str])] = &[
+    ("id", &[]),
+    ("clock", &[]),
+    ("secret", &["domain"]),
+    ("problem", &["words"]),
+    ("telemetry", &["domain"]),
+    ("words", &["domain"]),
+    ("domain", &["id", "clock"]),
+    ("command", &["domain", "catalog", "words"]),
+    ("executor", &["domain", "secret", "clock"]),
+    ("catalog", &["domain", "executor", "problem", "words", "command"]),
+    ("config", &["domain", "secret", "problem", "words", "hooks", "clock"]),
+    ("hooks", &["domain", "clock"]),
+    ("chat", &["domain", "id", "clock", "words"]),
+    ("store", &["domain", "id", "clock"]),
+    (
+        "engine",
+        &["domain", "command", "catalog", "chat", "executor", "store", "clock", "id", "hooks", "secret", "words"],
+    ),
+    ("http", &["engine", "chat", "domain", "config", "store", "id", "clock", "secret", "words", "hooks", "command"]),
+    ("audit", &["domain", "engine", "store"]),
+    ("app", &["*"]),
+    ("cli", &["*"]),
+];
+
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut todo = vec![PathBuf::from("src")];
+    while let Some(dir) = todo.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                todo.push(path);
+            } else if path.extension().is_some_and(|ext| ext == "rs") {
+                found.push((path.clone(), fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+    found
+}
+
+/// The module at the top of `src` that a file belongs to.
+fn module_of(path: &Path) -> String {
+    let first = path.strip_prefix("src").unwrap().components().next().unwrap();
+    first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
+}
+
+/// Top modules that a text names by `crate::…`, comments left out, tests included.
+fn imports(text: &str) -> BTreeSet<String> {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let mut found = BTreeSet::new();
+    for line in code {
+        for (at, _) in line.match_indices("crate::") {
+            let name: String = line[at + 7..].chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+            if !name.is_empty() {
+                found.insert(name);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn modules_import_only_what_the_table_allows() {
+    let table: BTreeMap<&str, &[&str]> = MAY.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        let module = module_of(&path);
+        if module == "lib" || module == "main" {
+            continue;
+        }
+        let Some(may) = table.get(module.as_str()) else {
+            wrong.push(format!("{}: module {module} is not in the table", path.display()));
+            continue;
+        };
+        for import in imports(&text) {
+            let known = table.contains_key(import.as_str());
+            if known && import != module && !may.contains(&"*") && !may.contains(&import.as_str()) {
+                wrong.push(format!("{}: {module} may not import {import}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn chat_platforms_know_neither_each_other_nor_the_engine() {
+    for (path, text) in sources() {
+        let Ok(inside) = path.strip_prefix("src/chat") else { continue };
+        let own = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+        for other in ["console", "slack", "discord"].iter().filter(|other| **other != own) {
+            assert!(!text.contains(&format!("chat::{other}")), "{} knows {other}", path.display());
+        }
+    }
+}
+
+#[test]
+fn features_choose_code_in_two_files_only() {
+    let allowed = [Path::new("src/chat/mod.rs"), Path::new("src/executor/mod.rs")];
+    for (path, text) in sources() {
+        let chooses = text.contains("cfg(feature") || text.contains("cfg(not(feature");
+        assert!(!chooses || allowed.contains(&path.as_path()), "{} chooses by feature", path.display());
+    }
+}
+
+#[test]
+fn every_file_opens_with_its_purpose_and_stays_readable() {
+    for (path, text) in sources() {
+        assert!(text.starts_with("//!"), "{} has no header", path.display());
+        assert!(text.lines().count() <= 500, "{} is over 500 lines", path.display());
+    }
+}

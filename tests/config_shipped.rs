@@ -1,0 +1,76 @@
+//! What is shipped beside the code agrees with it: the built-in configuration, the examples, the schema and the docs.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sereno::config::{self, Config};
+
+const SCHEMA: &str = "config/schema/sereno.json";
+
+#[test]
+fn the_shipped_configuration_is_sound_and_lets_nobody_in() {
+    let config = Config::load(None, &BTreeMap::new()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    assert!(config.tokens.is_empty() && config.hook_secrets.is_empty() && config.secrets.is_empty());
+    assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn the_shipped_configuration_shows_the_defaults() {
+    let shown = Config::load(None, &BTreeMap::new()).ok().unwrap();
+    let plain = Config::read("empty", "", &BTreeMap::new()).ok().unwrap();
+    assert_eq!((&shown.listen, &shown.catalog, &shown.log_level), (&plain.listen, &plain.catalog, &plain.log_level));
+    assert_eq!(shown.store_url.reveal(), plain.store_url.reveal());
+    assert_eq!(shown.settings.public_url, plain.settings.public_url);
+    assert_eq!(shown.settings.roles, plain.settings.roles);
+    assert_eq!(shown.settings.approver_roles, plain.settings.approver_roles);
+    assert_eq!(shown.settings.approval_expires, plain.settings.approval_expires);
+    assert_eq!(shown.settings.break_glass, plain.settings.break_glass);
+    assert_eq!((shown.docker_host, shown.anchor, shown.log_json), (plain.docker_host, plain.anchor, plain.log_json));
+}
+
+#[test]
+fn the_examples_are_sound_once_their_secrets_are_there() {
+    let secrets = tempfile::tempdir().unwrap();
+    for name in ["ana", "leo", "alertmanager", "tienda_hooks"] {
+        std::fs::write(secrets.path().join(format!("sereno_{name}")), format!("{name}-0123456789abcdef\n")).unwrap();
+    }
+    std::fs::write(secrets.path().join("sereno_database_url"), "postgres://sereno:x@db/sereno\n").unwrap();
+    std::fs::write(secrets.path().join("shop_api"), "0123456789abcdef").unwrap();
+    let env = BTreeMap::from([("SHOP_DATABASE_URL".to_owned(), "postgres://shop".to_owned())]);
+    for entry in std::fs::read_dir("config/examples").unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.replace("/run/secrets", &secrets.path().display().to_string());
+        let config = Config::read(&path.display().to_string(), &text, &env);
+        let config = config.unwrap_or_else(|problems| panic!("{problems:#?}"));
+        assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    }
+}
+
+/// Run with `SERENO_TEST_UPDATE=1` to write it anew.
+#[test]
+#[allow(clippy::disallowed_methods)] // a switch for the person at the keyboard, not a setting
+fn the_committed_schema_is_fresh() {
+    let fresh = serde_json::to_string_pretty(&config::schema()).unwrap() + "\n";
+    if std::env::var("SERENO_TEST_UPDATE").is_ok() {
+        std::fs::write(SCHEMA, &fresh).unwrap();
+    }
+    let committed = std::fs::read_to_string(SCHEMA).unwrap_or_default();
+    assert!(committed == fresh, "{SCHEMA} is old: run SERENO_TEST_UPDATE=1 cargo nextest run config_shipped");
+}
+
+#[test]
+fn the_docs_and_the_shipped_configuration_name_every_key() {
+    let docs = std::fs::read_to_string("docs/configuration.md").unwrap();
+    let file = std::fs::read_to_string("config/sereno.yaml").unwrap();
+    let keys = config::keys();
+    assert!(keys.len() > 40, "{keys:?}");
+    for key in keys {
+        let name = format!("`{}`", key.replace(".[]", "[]").replace(".*", ".<name>"));
+        assert!(docs.contains(&name), "docs/configuration.md does not name {name}");
+        let last = key.rsplit('.').find(|part| !matches!(*part, "*" | "[]")).unwrap();
+        let twin = last.trim_end_matches("_file");
+        assert!(file.contains(last) || file.contains(twin), "config/sereno.yaml does not show {last}");
+    }
+    assert!(Path::new(SCHEMA).exists());
+}
