@@ -14,7 +14,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("telemetry", &["domain"]),
     ("words", &["domain"]),
     ("domain", &["id", "clock"]),
-    ("command", &["domain", "catalog"]),
+    ("command", &["domain", "catalog", "words"]),
     ("executor", &["domain", "secret", "clock"]),
     ("catalog", &["domain", "executor", "problem", "words", "command"]),
     ("config", &["domain", "secret", "problem", "words", "hooks", "clock"]),

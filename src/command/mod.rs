@@ -6,8 +6,6 @@ mod explain;
 mod params;
 mod parse;
 mod suggest;
-#[cfg(test)]
-mod tests;
 mod words;
 
 use std::sync::Arc;

@@ -83,7 +83,8 @@ pub static TINY: &[ActionSpec] = &[
         summary: "Asks a database",
         example: "query: SELECT 1",
         schema: || {
-            object(json!({"query": {"type": "string", "x-literal": true}, "params": {"type": "array"}}), &["query"])
+            let query = json!({"type": "string", "x-literal": true});
+            object(json!({"query": query, "params": {"type": "array"}, "database": {"type": "object"}}), &["query"])
         },
         parse: |_| tiny(Effect::Read),
     },

@@ -8,10 +8,8 @@ use super::Check;
 use crate::config::written::Hook;
 use crate::domain::nearest::nearest;
 use crate::domain::settings::HookSettings;
+use crate::hooks;
 use crate::secret::Secret;
-
-/// The dialects that hooks may speak.
-pub const DIALECTS: &[&str] = &["alertmanager"];
 
 impl Check<'_> {
     /// Alert sources by name, and the secrets that each accepts.
@@ -19,14 +17,15 @@ impl Check<'_> {
         &mut self,
         written: BTreeMap<String, Hook>,
     ) -> (BTreeMap<String, HookSettings>, BTreeMap<String, Vec<Secret>>) {
-        let mut hooks = BTreeMap::new();
+        let mut settings = BTreeMap::new();
         let mut secrets = BTreeMap::new();
         for (name, mut hook) in written {
             let path = ["hooks", name.as_str()];
             self.plain_name(&path, &name);
-            if !hook.dialect.is_empty() && !DIALECTS.contains(&hook.dialect.as_str()) {
-                let near = nearest(&hook.dialect, DIALECTS.iter().copied());
-                let values = context! { name => hook.dialect.as_str(), near, known => DIALECTS.to_vec() };
+            if !hook.dialect.is_empty() && hooks::find(&hook.dialect).is_none() {
+                let known: Vec<&str> = hooks::DIALECTS.iter().map(|dialect| dialect.name).collect();
+                let near = nearest(&hook.dialect, known.iter().copied());
+                let values = context! { name => hook.dialect.as_str(), near, known };
                 self.error(&["hooks", &name, "dialect"], "unknown_dialect", values);
             }
             self.known(&["hooks", &name, "channel"], "unknown_channel", &hook.channel, |names| &names.channels);
@@ -36,9 +35,9 @@ impl Check<'_> {
             }
             secrets.insert(name.clone(), self.hook_secrets(&path, &mut hook));
             let Hook { dialect, channel, environment, .. } = hook;
-            hooks.insert(name, HookSettings { dialect, channel, environment });
+            settings.insert(name, HookSettings { dialect, channel, environment });
         }
-        (hooks, secrets)
+        (settings, secrets)
     }
 
     fn hook_secrets(&mut self, path: &[&str; 2], hook: &mut Hook) -> Vec<Secret> {

@@ -1,17 +1,19 @@
 //! What people type, and what it means: the command line as a whole.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-
-use super::*;
-use crate::domain::actor::{Actor, Place, Platform};
-use crate::domain::run::{Cause, RunBody};
-use crate::domain::runbook::ParamKind;
-use crate::domain::severity::Severity;
-use crate::id::MessageId;
-use crate::words::Words;
+use sereno::catalog::Catalog;
+use sereno::command::{BUILT_IN, Command, Request, Scene, Unclear, check, explain, parse};
+use sereno::domain::actor::{Actor, Place, Platform};
+use sereno::domain::run::{Cause, RunBody};
+use sereno::domain::runbook::{Args, Param, ParamKind, Runbook};
+use sereno::domain::settings::Settings;
+use sereno::domain::severity::Severity;
+use sereno::id::MessageId;
+use sereno::words::Words;
 
 fn param(name: &str, kind: ParamKind) -> Param {
     Param { name: name.to_owned(), kind, about: None, default: None, from_label: None }
@@ -59,7 +61,7 @@ impl House {
               "#infra": { console: true }
               "#shop": { packs: [shop], environment: prod }
         "##;
-        let config = crate::config::Config::read("test", config, &BTreeMap::new());
+        let config = sereno::config::Config::read("test", config, &BTreeMap::new());
         let settings = config.unwrap_or_else(|problems| panic!("{problems:?}")).settings;
         Self { catalog: Catalog::from_books(books), settings }
     }
@@ -96,8 +98,8 @@ impl House {
     #[track_caller]
     fn refuses(&self, line: &str) -> String {
         let unclear = self.read(line, "#infra").expect_err(line);
-        assert!(!explain(&unclear, Words(crate::domain::settings::Language::Es)).is_empty());
-        explain(&unclear, Words(crate::domain::settings::Language::En))
+        assert!(!explain(&unclear, Words(sereno::domain::settings::Language::Es)).is_empty());
+        explain(&unclear, Words(sereno::domain::settings::Language::En))
     }
 }
 
@@ -286,7 +288,7 @@ fn forms_and_labels_are_checked_as_typed_lines_are() {
     let house = House::usual();
     let scene = Scene { catalog: &house.catalog, settings: &house.settings, channel: None };
     let check_as = |name: &str, args: Value, env: Option<&str>| {
-        let crate::catalog::Found::One(book) = house.catalog.find(name, &[]) else { panic!("{name}") };
+        let sereno::catalog::Found::One(book) = house.catalog.find(name, &[]) else { panic!("{name}") };
         let given: Args = serde_json::from_value(args).unwrap();
         check(&book, &given, env, scene).map(|request| (json!(request.args), request.env))
     };
@@ -324,7 +326,7 @@ proptest! {
         for start in ["", "/ops ", "rollback ", "logs ", "plan scale ", "why x ", "incident ", "note "] {
             for line in [&line, &noise] {
                 if let Err(unclear) = house.read(&format!("{start}{line}"), "#shop") {
-                    prop_assert!(!explain(&unclear, Words(crate::domain::settings::Language::En)).is_empty());
+                    prop_assert!(!explain(&unclear, Words(sereno::domain::settings::Language::En)).is_empty());
                 }
             }
         }
@@ -357,7 +359,7 @@ proptest! {
         ];
         let house = House::new(vec![book("ops", "x", params, &["prod", "dev"])]);
         let scene = Scene { catalog: &house.catalog, settings: &house.settings, channel: Some("#infra") };
-        let crate::catalog::Found::One(x) = house.catalog.find("x", &[]) else { unreachable!() };
+        let sereno::catalog::Found::One(x) = house.catalog.find("x", &[]) else { unreachable!() };
         let mut given: Args = serde_json::from_value(json!({"first": first, "second": second, "n": n})).unwrap();
         if !gap && !choice.is_empty() {
             given.insert("found".to_owned(), json!(choice));

@@ -1,0 +1,70 @@
+//! Crashes: what was under way when the process died is shown as unknown, and a person decides.
+
+use crate::approvals::{program, world};
+use crate::books::ALL;
+use crate::harness::{Heard, Story, only, story};
+
+/// A slow change whose process dies while it runs.
+async fn dies_in_mid_step(s: &mut Story) -> Heard {
+    world(s);
+    program(s, "slow", "#!/bin/sh\necho started >> \"$(dirname \"$0\")/effects\"\nexec sleep 5\n");
+    s.person("ana").sends("#infra", None, "/ops slow prod").await;
+    s.until(async |s| s.hears("#infra").await.card.state == "awaiting_approval").await;
+    let ask = s.hears("#infra").await;
+    s.person("leo").clicks(&ask, "approve", &[]).await;
+    s.until(async |s| s.effects() == ["started"]).await;
+    s.clock.forward(std::time::Duration::from_secs(10));
+    s.restarts().await;
+    s.settles().await;
+    s.message(&ask.id).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_lost_in_a_crash_is_unknown_until_a_person_has_looked() {
+    story(ALL, async |s| {
+        let card = dies_in_mid_step(s).await;
+        assert_eq!(card.card.state, "unknown", "{}", card.card.text());
+        assert_eq!(card.buttons(), ["confirm", "rerun", "cancel"]);
+        assert_eq!(s.effects(), ["started"], "it is not run again by itself");
+        let told = only(s.person("vic").presses(&card, "confirm").await);
+        assert_eq!(told.card.state, "not_known_here");
+        s.person("ana").presses(&card, "confirm").await;
+        let done = s.message(&card.id).await;
+        assert_eq!(done.card.state, "done", "{}", done.card.text());
+        assert_eq!(s.effects(), ["started"]);
+        s.audit_is_whole().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn running_it_again_takes_a_new_approval() {
+    story(ALL, async |s| {
+        let card = dies_in_mid_step(s).await;
+        s.person("ana").presses(&card, "rerun").await;
+        let ask = s.message(&card.id).await;
+        assert_eq!(ask.card.state, "awaiting_approval", "{}", ask.card.text());
+        assert_eq!(s.effects(), ["started"]);
+        program(s, "slow", "#!/bin/sh\necho again >> \"$(dirname \"$0\")/effects\"\n");
+        s.person("leo").presses(&ask, "approve").await;
+        // The program is another one than the one that was shown.
+        assert_eq!(s.message(&card.id).await.card.state, "refused");
+        assert_eq!(s.effects(), ["started"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_were_accepted_outlive_a_crash() {
+    story(ALL, async |s| {
+        world(s);
+        for _ in 0..5 {
+            s.person("vic").sends("#infra", None, "/ops health prod").await;
+        }
+        s.restarts().await;
+        s.settles().await;
+        let heard = s.channel("#infra").await;
+        assert_eq!(heard.iter().filter(|heard| heard.card.title == "shop/health prod: done").count(), 5);
+    })
+    .await;
+}

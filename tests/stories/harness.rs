@@ -1,0 +1,314 @@
+//! The words of a story: people who say and press things in channels, alerts that arrive, a clock moved by hand, and a
+//! file in which the outside world counts what was really done. Runs on each database.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sereno::catalog;
+use sereno::chat::card::{Card, Values};
+use sereno::chat::console::Console;
+use sereno::clock::{Clock, Timestamp};
+use sereno::config::Config;
+use sereno::domain::actor::{Place, Platform};
+use sereno::engine::{Engine, Parts};
+use sereno::executor::Tools;
+use sereno::id::{DeliveryId, MessageId};
+use sereno::store::inbox::Input;
+use sereno::store::messages::{self, Message};
+use sereno::store::wake::Wake;
+
+use crate::support::{Database, each_database};
+
+/// Monday 2026-03-02, 10:00 UTC: Ana's week.
+const START: i64 = 1_772_445_600_000;
+
+const CONFIG: &str = r##"
+server: { listen: "127.0.0.1:0", public_url: "http://sereno.test" }
+environments: { prod: { approvals: 1 }, dev: {} }
+people:
+  - { id: ana, name: Ana, roles: [operator], console: { token: "token-of-ana-0123456789" } }
+  - { id: leo, name: Leo, roles: [lead], console: { token: "token-of-leo-0123456789" } }
+  - { id: eva, name: Eva, roles: [lead], console: { token: "token-of-eva-0123456789" } }
+  - { id: vic, name: Vic, roles: [viewer], console: { token: "token-of-vic-0123456789" } }
+roles:
+  viewer: {}
+  operator: { includes: [viewer] }
+  lead: { includes: [operator] }
+channels:
+  "#infra": { console: true, packs: [shop], team: infra }
+  "#all": { console: true }
+teams:
+  infra: { channel: "#infra", rota: { zone: UTC, start: "2026-03-02T09:00", order: [ana, leo] } }
+break_glass: { after: 5m, severities: [P0, P1], announce: ["#all"] }
+hooks:
+  alertmanager: { dialect: alertmanager, secret: "secret-of-the-hook-0123", channel: "#infra", environment: prod }
+"##;
+
+/// A world in which a story happens.
+pub struct Story {
+    pub engine: Arc<Engine>,
+    pub clock: Clock,
+    pub database: Database,
+    pub dir: tempfile::TempDir,
+    commands: PathBuf,
+}
+
+/// Tells a story on each database, with these runbooks: file name to YAML. `${dir}` is the story's folder.
+pub async fn story(books: &[(&str, &str)], tell: impl AsyncFn(&mut Story)) {
+    each_database(async |database| {
+        let mut story = Story::new(database, books).await;
+        tell(&mut story).await;
+    })
+    .await;
+}
+
+/// A person in a channel.
+pub struct Person<'s> {
+    story: &'s Story,
+    id: &'static str,
+}
+
+/// A message as a story reads it.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    pub id: MessageId,
+    pub thread: Option<MessageId>,
+    pub whisper_to: Option<String>,
+    pub channel: String,
+    pub card: Card,
+}
+
+impl From<Message> for Heard {
+    fn from(message: Message) -> Self {
+        Self {
+            id: message.id,
+            thread: message.place.thread,
+            whisper_to: message.whisper_to,
+            channel: message.place.channel,
+            card: serde_json::from_value(message.card).unwrap(),
+        }
+    }
+}
+
+impl Heard {
+    /// The labels of the buttons that can be pressed.
+    pub fn buttons(&self) -> Vec<&str> {
+        self.card.buttons.iter().map(|button| button.id.as_str()).collect()
+    }
+
+    /// The value of a field.
+    pub fn field(&self, name: &str) -> &str {
+        let field = self.card.fields.iter().find(|field| field.name == name);
+        field.map_or("", |field| field.value.as_str())
+    }
+}
+
+impl Story {
+    async fn new(database: Database, books: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let commands = dir.path().join("commands");
+        for (name, text) in books {
+            let path = commands.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text.replace("${dir}", &dir.path().display().to_string())).unwrap();
+        }
+        let clock = Clock::manual(Timestamp(START));
+        let engine = engine(&database, &commands, &clock).await;
+        Self { engine, clock, database, dir, commands }
+    }
+
+    /// The process dies, and another one starts on the same database. What ran is gone; nobody wrote its end.
+    pub async fn restarts(&mut self) {
+        self.engine = engine(&self.database, &self.commands, &self.clock).await;
+        self.engine.recover().await.unwrap();
+    }
+
+    /// A second replica on the same database.
+    pub async fn replica(&self) -> Arc<Engine> {
+        engine(&self.database, &self.commands, &self.clock).await
+    }
+
+    pub fn person(&self, id: &'static str) -> Person<'_> {
+        Person { story: self, id }
+    }
+
+    /// Everything that can happen by itself happens.
+    pub async fn settles(&self) {
+        self.engine.settle().await.unwrap();
+    }
+
+    /// Time passes, and what was waiting for it happens.
+    pub async fn waits(&self, span: Duration) {
+        self.clock.forward(span);
+        self.settles().await;
+    }
+
+    /// Passes, while steps may still run, until `so`.
+    pub async fn until(&self, so: impl AsyncFn(&Self) -> bool) {
+        for _ in 0..1_000 {
+            self.engine.turn().await.unwrap();
+            if so(self).await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await; // a real process is running beside us
+        }
+        panic!("it never came to that");
+    }
+
+    /// A message as it is now.
+    pub async fn message(&self, id: &MessageId) -> Heard {
+        let mut db = self.database.read().await.unwrap();
+        messages::get(&mut db, id).await.unwrap().expect("the message exists").into()
+    }
+
+    /// A thread: its root, then its replies.
+    pub async fn thread(&self, root: &MessageId) -> Vec<Heard> {
+        let mut db = self.database.read().await.unwrap();
+        messages::thread(&mut db, root).await.unwrap().into_iter().map(Heard::from).collect()
+    }
+
+    /// What everybody sees in a channel itself.
+    pub async fn channel(&self, name: &str) -> Vec<Heard> {
+        let mut db = self.database.read().await.unwrap();
+        messages::channel(&mut db, name, "nobody", 200).await.unwrap().into_iter().map(Heard::from).collect()
+    }
+
+    /// The latest message of a channel.
+    pub async fn hears(&self, name: &str) -> Heard {
+        self.channel(name).await.pop().expect("somebody said something")
+    }
+
+    /// A file in the story's folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// What was really done, line by line.
+    pub fn effects(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.file("effects")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Writes or changes a runbook, and reads the catalogue again.
+    pub fn edits(&self, name: &str, text: &str) -> bool {
+        let text = text.replace("${dir}", &self.dir.path().display().to_string());
+        std::fs::write(self.commands.join(name), text).unwrap();
+        let settings = self.engine.settings.load_full();
+        catalog::load(&self.commands, &settings).map(|catalog| self.engine.catalog.store(Arc::new(catalog))).is_ok()
+    }
+
+    /// Somebody gets other roles.
+    pub fn gives_roles(&self, person: &str, roles: &[&str]) {
+        let mut settings = (*self.engine.settings.load_full()).clone();
+        settings.people.get_mut(person).unwrap().roles = roles.iter().map(|role| (*role).to_owned()).collect();
+        self.engine.settings.store(Arc::new(settings));
+    }
+
+    /// An alert of Alertmanager's arrives.
+    pub async fn alert(&self, name: &str, severity: &str, firing: bool) {
+        let at = self.clock.now().to_string();
+        let (status, ends) = if firing { ("firing", "0001-01-01T00:00:00Z") } else { ("resolved", at.as_str()) };
+        let body = serde_json::json!({
+            "version": "4", "groupKey": format!("{{}}:{{alertname=\"{name}\"}}"), "status": status,
+            "alerts": [{
+                "status": status, "fingerprint": format!("print-of-{name}"), "startsAt": at, "endsAt": ends,
+                "labels": {"alertname": name, "severity": severity, "service": "api", "env": "prod"},
+                "annotations": {"summary": format!("{name} is firing")},
+            }],
+        });
+        let input = Input::Hook { hook: "alertmanager".into(), body: body.to_string() };
+        self.engine.accept(format!("hook:{}", DeliveryId::new()), input).await.unwrap();
+        self.settles().await;
+    }
+
+    /// The audit trail is whole.
+    pub async fn audit_is_whole(&self) {
+        sereno::audit::verify(&self.database, &[]).await.unwrap();
+    }
+}
+
+async fn engine(database: &Database, commands: &std::path::Path, clock: &Clock) -> Arc<Engine> {
+    let config =
+        Config::read("story.yaml", CONFIG, &BTreeMap::new()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let catalog = catalog::load(commands, &config.settings).unwrap_or_else(|problems| {
+        panic!("{}", catalog::render(&problems, catalog::Format::Text));
+    });
+    Engine::new(Parts {
+        store: database.another(),
+        clock: clock.clone(),
+        settings: config.settings.clone(),
+        catalog,
+        chats: vec![Arc::new(Console::default())],
+        tools: Tools::new(config.secrets.clone(), &[], None),
+        wake: Wake::default(),
+    })
+}
+
+impl Person<'_> {
+    /// Says a line in a channel, and gives the answers once everything has settled.
+    pub async fn says(&self, channel: &str, text: &str) -> Vec<Heard> {
+        let delivery = self.sends(channel, None, text).await;
+        self.story.settles().await;
+        self.answers(&delivery).await
+    }
+
+    /// Says a line in a thread.
+    pub async fn says_in(&self, root: &Heard, text: &str) -> Vec<Heard> {
+        let delivery = self.sends(&root.channel, Some(root.id.clone()), text).await;
+        self.story.settles().await;
+        self.answers(&delivery).await
+    }
+
+    /// Says a line, and does not wait for anything.
+    pub async fn sends(&self, channel: &str, thread: Option<MessageId>, text: &str) -> DeliveryId {
+        let place = Place { thread, ..Place::channel(Platform::Console, channel) };
+        let input = Input::Text { by: self.id.to_owned(), place, text: text.to_owned() };
+        self.story.engine.accept(format!("say:{}", DeliveryId::new()), input).await.unwrap()
+    }
+
+    /// Presses a button, and gives the answers.
+    pub async fn presses(&self, message: &Heard, button: &str) -> Vec<Heard> {
+        self.presses_with(message, button, &[]).await
+    }
+
+    /// Presses a button with the values of its form.
+    pub async fn presses_with(&self, message: &Heard, button: &str, values: &[(&str, &str)]) -> Vec<Heard> {
+        let delivery = self.clicks(message, button, values).await;
+        self.story.settles().await;
+        self.answers(&delivery).await
+    }
+
+    /// Presses, and does not wait for anything.
+    pub async fn clicks(&self, message: &Heard, button: &str, values: &[(&str, &str)]) -> DeliveryId {
+        let values: Values =
+            values.iter().map(|(name, value)| ((*name).to_owned(), serde_json::json!(value))).collect();
+        let input = Input::Press {
+            by: self.id.to_owned(),
+            place: Place::channel(Platform::Console, &message.channel),
+            message: message.id.clone(),
+            button: button.to_owned(),
+            values,
+        };
+        self.story.engine.accept(format!("press:{}", DeliveryId::new()), input).await.unwrap()
+    }
+
+    async fn answers(&self, delivery: &DeliveryId) -> Vec<Heard> {
+        let mut db = self.story.database.read().await.unwrap();
+        messages::replies_to(&mut db, delivery).await.unwrap().into_iter().map(Heard::from).collect()
+    }
+}
+
+/// The only one.
+pub fn only(heard: Vec<Heard>) -> Heard {
+    let [one] = heard.try_into().unwrap_or_else(|many: Vec<Heard>| {
+        panic!("one answer expected: {:#?}", many.iter().map(|heard| heard.card.text()).collect::<Vec<_>>())
+    });
+    one
+}
+
+/// Minutes.
+pub fn minutes(count: u64) -> Duration {
+    Duration::from_secs(count * 60)
+}

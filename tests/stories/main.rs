@@ -1,0 +1,13 @@
+//! Stories in the words of the field: conversations on the built-in console, told on each database, time moved by hand.
+
+mod approvals;
+mod books;
+mod crash;
+mod harness;
+mod incidents;
+mod on_call;
+mod runs;
+mod talk;
+
+#[path = "../support/mod.rs"]
+mod support;

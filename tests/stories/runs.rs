@@ -1,0 +1,183 @@
+//! Runs: locks, undo, cancel, waits, people's steps, other runbooks, schedules.
+
+use crate::approvals::{program, world};
+use crate::books::ALL;
+use crate::harness::{minutes, only, story};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_lock_is_explained_and_given_back() {
+    story(ALL, async |s| {
+        world(s);
+        let first = only(s.person("ana").says("#infra", "/ops rollback api prod").await);
+        s.clock.forward(minutes(4));
+        let told = only(s.person("eva").says("#infra", "/ops rollback api prod").await);
+        assert_eq!(told.whisper_to.as_deref(), Some("eva"));
+        assert_eq!(
+            told.card.title,
+            "prod/api is held by Ana: shop/rollback api prod, step 2 of 3, for 4 min. Wait for it, or cancel that run."
+        );
+        let other = only(s.person("eva").says("#infra", "/ops rollback web prod").await);
+        assert_eq!(other.card.state, "awaiting_approval", "another target is another lock");
+        s.person("leo").presses(&first, "approve").await;
+        let again = only(s.person("eva").says("#infra", "/ops rollback api prod").await);
+        assert_eq!(again.card.state, "awaiting_approval");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_step_undoes_what_was_done_and_nothing_else() {
+    story(ALL, async |s| {
+        world(s);
+        let ask = only(s.person("ana").says("#infra", "/ops migrate prod").await);
+        s.person("leo").presses(&ask, "approve").await;
+        let failed = s.message(&ask.id).await;
+        assert_eq!(failed.card.state, "failed", "{}", failed.card.text());
+        assert_eq!(s.effects(), ["stop writers", "start writers"], "one approval covered the undo that it showed");
+        s.audit_is_whole().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_undo_button_proposes_the_inverse_through_the_same_approvals() {
+    story(ALL, async |s| {
+        world(s);
+        let ask = only(s.person("ana").says("#infra", "/ops rollback api prod").await);
+        s.person("leo").presses(&ask, "approve").await;
+        let undo = only(s.person("ana").presses(&ask, "undo").await);
+        assert_eq!(undo.card.state, "awaiting_approval", "{}", undo.card.text());
+        assert_eq!(s.effects(), ["rollback api"]);
+        s.person("eva").presses(&undo, "approve").await;
+        assert_eq!(s.effects(), ["rollback api", "forward api"]);
+        let told = only(s.person("vic").presses(&ask, "undo").await);
+        assert_eq!(told.card.state, "denied");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancel_stops_the_step_that_runs_and_says_so() {
+    story(ALL, async |s| {
+        world(s);
+        program(s, "slow", "#!/bin/sh\necho started >> \"$(dirname \"$0\")/effects\"\nsleep 600\n");
+        s.person("ana").sends("#infra", None, "/ops slow dev").await;
+        s.until(async |s| s.effects() == ["started"]).await;
+        let card = s.hears("#infra").await;
+        assert_eq!(card.card.state, "running");
+        let told = s.person("vic").clicks(&card, "cancel", &[]).await;
+        s.until(async |s| {
+            let mut db = s.database.read().await.unwrap();
+            !sereno::store::messages::replies_to(&mut db, &told).await.unwrap().is_empty()
+        })
+        .await;
+        assert_eq!(s.message(&card.id).await.card.state, "running", "a viewer may not cancel it");
+        s.person("ana").clicks(&card, "cancel", &[]).await;
+        s.settles().await;
+        let card = s.message(&card.id).await;
+        assert_eq!(card.card.state, "cancelled", "{}", card.card.text());
+        assert_eq!(card.field("Cancelled by"), "Ana");
+        assert!(!alive("sleep 600"), "no child is left");
+        s.audit_is_whole().await;
+    })
+    .await;
+}
+
+/// Whether a process with this command line runs.
+fn alive(command: &str) -> bool {
+    std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).replace('\0', " ").trim() == command
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checklist_waits_asks_runs_another_runbook_and_notes() {
+    story(ALL, async |s| {
+        world(s);
+        let card = only(s.person("ana").says("#infra", "/ops shift dev").await);
+        assert_eq!(card.card.state, "holding");
+        s.waits(minutes(9)).await;
+        assert_eq!(s.message(&card.id).await.card.state, "holding");
+        s.waits(minutes(1)).await;
+        let card = s.message(&card.id).await;
+        assert!(card.card.body.iter().any(|line| line == "Open the dashboard."), "{}", card.card.text());
+        let told = only(s.person("ana").presses(&card, "check").await);
+        assert_eq!(told.card.title, "Say what you saw; this step asks for evidence.");
+        s.restarts().await;
+        s.person("ana").presses_with(&card, "check", &[("evidence", "all green")]).await;
+        let done = s.message(&card.id).await;
+        assert_eq!(done.card.state, "done", "{}", done.card.text());
+        let thread = s.thread(&card.id).await;
+        assert!(
+            thread.iter().any(|heard| heard.card.title == "shop/health dev: done"),
+            "the other run answers in the thread"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_fires_once_a_moment_on_however_many_replicas() {
+    story(ALL, async |s| {
+        world(s);
+        let other = s.replica().await;
+        s.waits(minutes(119)).await;
+        assert!(s.channel("#infra").await.is_empty());
+        s.clock.forward(minutes(1));
+        let (one, two) = tokio::join!(s.engine.settle(), other.settle());
+        one.unwrap();
+        two.unwrap();
+        s.settles().await;
+        let heard = s.channel("#infra").await;
+        assert_eq!(heard.len(), 1, "{heard:#?}");
+        assert_eq!(heard[0].field("Asked by"), "its schedule");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_shows_everything_and_touches_nothing() {
+    story(ALL, async |s| {
+        world(s);
+        let plan = only(s.person("ana").says("#infra", "/ops plan migrate prod").await);
+        let text = plan.card.text();
+        for part in ["deploy stop writers", "deploy start writers", "/bin/false", "deploy never reached"] {
+            assert!(text.contains(part), "{part} is missing in {text}");
+        }
+        assert!(s.effects().is_empty());
+        let denied = only(s.person("vic").says("#infra", "/ops plan migrate prod").await);
+        assert_eq!(denied.card.state, "denied");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_fails_is_tried_again_after_its_delay() {
+    let retry = (
+        "shop/retry.yaml",
+        r##"
+name: retry
+summary: Fails twice
+allow: [ { roles: [viewer] } ]
+steps:
+  - id: third-time
+    title: Third time
+    action: shell
+    effect: read
+    with: { argv: ["${dir}/third"] }
+    retry: { times: 2, delay: 30s }
+"##,
+    );
+    story(&[retry], async |s| {
+        program(s, "third", "#!/bin/sh\nd=$(dirname \"$0\")\necho x >> $d/effects\ntest $(wc -l < $d/effects) -ge 3\n");
+        let card = only(s.person("vic").says("#infra", "/ops retry").await);
+        assert_eq!((card.card.state.as_str(), s.effects().len()), ("running", 1));
+        s.waits(std::time::Duration::from_secs(29)).await;
+        assert_eq!(s.effects().len(), 1);
+        s.waits(std::time::Duration::from_secs(1)).await;
+        s.waits(std::time::Duration::from_secs(30)).await;
+        assert_eq!((s.message(&card.id).await.card.state.as_str(), s.effects().len()), ("done", 3));
+    })
+    .await;
+}
