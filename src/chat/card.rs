@@ -31,7 +31,7 @@ pub struct Card {
     /// One line.
     pub title: String,
     /// How it feels.
-    #[serde(default = "info")]
+    #[serde(default)]
     pub tone: Tone,
     /// A word for where the thing stands, as in `running`, `awaiting_approval`, `done`, `open`; for programs.
     #[serde(default)]
@@ -62,10 +62,7 @@ pub struct Card {
     pub link: Option<String>,
 }
 
-fn info() -> Tone {
-    Tone::Info
-}
-
+#[allow(clippy::derivable_impls)] // the macro derives the same for all enums, and few have a default
 impl Default for Tone {
     fn default() -> Self {
         Self::Info
