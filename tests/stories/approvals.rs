@@ -251,7 +251,8 @@ async fn the_glass_is_broken_by_the_on_call_alone_with_a_reason_and_a_review() {
         assert!(told.card.title.contains("needs a reason"));
         assert!(s.effects().is_empty());
 
-        let announced = s.person("ana").presses_with(&ask, "break-glass", &[("reason", "all is down, nobody answers")]).await;
+        let announced =
+            s.person("ana").presses_with(&ask, "break-glass", &[("reason", "all is down, nobody answers")]).await;
         assert_eq!(announced.iter().map(|heard| heard.channel.as_str()).collect::<Vec<_>>(), ["#infra", "#all"]);
         assert_eq!(s.effects(), ["rollback api"]);
         assert!(s.message(&ask.id).await.field("Approval").starts_with("BREAK-GLASS by Ana"));

@@ -230,7 +230,8 @@ impl Story {
 }
 
 async fn engine(database: &Database, commands: &std::path::Path, clock: &Clock) -> Arc<Engine> {
-    let config = Config::read("story.yaml", CONFIG, &BTreeMap::new()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let config =
+        Config::read("story.yaml", CONFIG, &BTreeMap::new()).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let catalog = catalog::load(commands, &config.settings).unwrap_or_else(|problems| {
         panic!("{}", catalog::render(&problems, catalog::Format::Text));
     });

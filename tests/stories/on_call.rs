@@ -21,7 +21,8 @@ async fn the_shift_changes_by_itself_and_the_incoming_person_accepts() {
         assert!(s.channel("#infra").await.iter().all(|heard| heard.card.state != "handoff"));
 
         s.waits(minutes(1)).await;
-        let packets: Vec<_> = s.channel("#infra").await.into_iter().filter(|heard| heard.card.state == "handoff").collect();
+        let packets: Vec<_> =
+            s.channel("#infra").await.into_iter().filter(|heard| heard.card.state == "handoff").collect();
         let packet = only(packets);
         assert_eq!(packet.card.title, "Handoff of infra: Ana → Leo");
         assert_eq!(packet.field("Open incidents"), "1: P1 ServiceDown is firing");
@@ -35,7 +36,10 @@ async fn the_shift_changes_by_itself_and_the_incoming_person_accepts() {
         let accepted = s.message(&packet.id).await;
         assert_eq!(accepted.card.state, "accepted");
         assert!(accepted.buttons().is_empty());
-        assert_eq!(only(s.person("leo").presses(&packet, "accept").await).card.title, "The shift was already accepted.");
+        assert_eq!(
+            only(s.person("leo").presses(&packet, "accept").await).card.title,
+            "The shift was already accepted."
+        );
         s.restarts().await;
         s.settles().await;
         let packets = s.channel("#infra").await.into_iter().filter(|heard| heard.card.state == "handoff").count();

@@ -109,7 +109,10 @@ async fn a_checklist_waits_asks_runs_another_runbook_and_notes() {
         let done = s.message(&card.id).await;
         assert_eq!(done.card.state, "done", "{}", done.card.text());
         let thread = s.thread(&card.id).await;
-        assert!(thread.iter().any(|heard| heard.card.title == "shop/health dev: done"), "the other run answers in the thread");
+        assert!(
+            thread.iter().any(|heard| heard.card.title == "shop/health dev: done"),
+            "the other run answers in the thread"
+        );
     })
     .await;
 }
