@@ -157,6 +157,8 @@ pub enum Press {
     Check(RunId, usize),
     /// A human step did not work out.
     CheckFailed(RunId, usize),
+    /// Choose among what a step found; hands in `choice`.
+    Choose(RunId, usize),
     /// An unknown step did happen.
     Confirm(RunId, usize),
     /// An unknown step did not happen: run it again.
