@@ -20,9 +20,6 @@ use crate::store::wake::Wake;
 use crate::store::{Store, StoreError};
 use crate::words::Words;
 
-/// How long a start waits for a database that does not answer yet.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// A program made of its parts, not yet running.
 pub struct App {
     /// The engine.
@@ -168,7 +165,7 @@ async fn open_store(config: &Config) -> std::result::Result<Store, StoreError> {
     let started = tokio::time::Instant::now();
     loop {
         match store.migrate().await {
-            Err(error @ StoreError::Away(_)) if started.elapsed() < PATIENCE => {
+            Err(error @ StoreError::Away(_)) if started.elapsed() < config.store_wait => {
                 tracing::warn!(%error, "{}", Words(config.settings.language).get("cli.store_waits"));
                 tokio::time::sleep(Duration::from_secs(2)).await;
             }

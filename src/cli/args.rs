@@ -138,7 +138,7 @@ pub struct Server {
     #[arg(long = "as", value_name = "USER")]
     pub user: Option<String>,
     /// The server; the configuration's without.
-    #[arg(long, env = "SERENO_SERVER", value_name = "URL")]
+    #[arg(long, value_name = "URL")]
     pub server: Option<String>,
     /// Cards as JSON.
     #[arg(long)]

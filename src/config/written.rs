@@ -92,6 +92,8 @@ pub struct Store {
     pub url: Option<Hidden>,
     /// A file that holds the URL.
     pub url_file: Option<PathBuf>,
+    /// How long a start waits for a database that does not answer yet; `20s` without it.
+    pub wait: Option<String>,
 }
 
 /// The runbooks.

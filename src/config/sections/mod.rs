@@ -63,7 +63,7 @@ impl Check<'_> {
 pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, String>) -> Config {
     let mut check = Check { findings, env, names: Names::of(&written) };
     let public_url = check.server(&written.server);
-    let store_url = check.store(written.store);
+    let (store_url, store_wait) = check.store(written.store);
     check.log(&written.log, &written.docker);
     let roles = check.roles(&written.roles);
     let (people, tokens) = check.people(written.people);
@@ -95,6 +95,7 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
         roles_about: roles.about,
         listen: written.server.listen,
         store_url,
+        store_wait,
         catalog: written.catalog.path,
         tokens,
         hook_secrets,
