@@ -20,9 +20,6 @@ use crate::store::wake::Wake;
 use crate::store::{Store, StoreError};
 use crate::words::Words;
 
-/// How long a start waits for a database that does not answer yet.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// A program made of its parts, not yet running.
 pub struct App {
     /// The engine.
@@ -93,19 +90,28 @@ impl App {
             let _ = told.try_send(());
         })
         .with_context(|| format!("cannot watch {}", self.catalog_path.display()))?;
-        let hangup = on_hangup(changed, stop.clone());
+        let hangup = on_hangup(changed);
         let reload = async {
             while changes.recv().await.is_some() {
                 self.reload();
             }
         };
-        let store = self.engine.store.clone();
+        let beside = async {
+            tokio::join!(
+                reload,
+                hangup,
+                self.engine.store.watch(&self.wake, stop.clone()),
+                crate::audit::keep_anchor(&self.engine, self.anchor.as_deref()),
+            );
+            std::future::pending::<()>().await; // what serves decides when it is over
+        };
+        let serving = async {
+            let server = http::serve(listener, Arc::clone(&self.http), stop.clone());
+            tokio::join!(server, self.engine.run(stop.clone())).0
+        };
         let served = tokio::select! {
-            served = async { tokio::join!(http::serve(listener, Arc::clone(&self.http), stop.clone()), self.engine.run(stop.clone())) } => served.0,
-            () = reload => Ok(()),
-            () = hangup => Ok(()),
-            () = store.watch(&self.wake, stop.clone()) => Ok(()),
-            () = crate::audit::keep_anchor(&self.engine, self.anchor.as_deref()) => Ok(()),
+            served = serving => served,
+            () = beside => Ok(()),
         };
         process::kill_all();
         served.context("the server could not go on")
@@ -159,7 +165,7 @@ async fn open_store(config: &Config) -> std::result::Result<Store, StoreError> {
     let started = tokio::time::Instant::now();
     loop {
         match store.migrate().await {
-            Err(error @ StoreError::Away(_)) if started.elapsed() < PATIENCE => {
+            Err(error @ StoreError::Away(_)) if started.elapsed() < config.store_wait => {
                 tracing::warn!(%error, "{}", Words(config.settings.language).get("cli.store_waits"));
                 tokio::time::sleep(Duration::from_secs(2)).await;
             }
@@ -171,14 +177,12 @@ async fn open_store(config: &Config) -> std::result::Result<Store, StoreError> {
     Ok(store)
 }
 
-/// Passes SIGHUP on, until `stop`.
-async fn on_hangup(changed: tokio::sync::mpsc::Sender<()>, stop: CancellationToken) {
+/// Passes SIGHUP on.
+async fn on_hangup(changed: tokio::sync::mpsc::Sender<()>) {
     use tokio::signal::unix::{SignalKind, signal};
     if let Ok(mut hangups) = signal(SignalKind::hangup()) {
         while hangups.recv().await.is_some() {
             let _ = changed.try_send(());
         }
     }
-    stop.cancelled().await;
-    std::future::pending::<()>().await;
 }

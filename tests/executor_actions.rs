@@ -7,7 +7,7 @@ use std::time::Duration;
 use executor_support::{action, context};
 use serde_json::{Value, json};
 use sereno::domain::digest;
-use sereno::domain::runbook::Effect;
+use sereno::domain::runbook::{Effect, Invocation};
 use sereno::domain::step::{Hold, Outcome};
 use sereno::executor::{self, ACTIONS, ActionSpec, Tools};
 use sereno::secret::Secret;
@@ -115,7 +115,11 @@ async fn waiting_asking_and_running_another_runbook_hold_the_step() {
     );
     assert_eq!(
         run("run", json!({ "runbook": "minimarket/health", "args": { "replicas": 3 } })).await,
-        Outcome::Hold(Hold::Runbook { name: "minimarket/health".into(), args: [("replicas".into(), json!(3))].into() })
+        Outcome::Hold(Hold::Runbook(Invocation {
+            runbook: "minimarket/health".into(),
+            args: [("replicas".into(), json!(3))].into(),
+            env: None,
+        }))
     );
     let Outcome::Done(report) = run("note", json!({ "text": "\u{1b}[31mred" })).await else { panic!("a note is done") };
     assert_eq!((report.facts, report.line), (json!({ "text": "red" }), "red".to_owned()));

@@ -2,6 +2,8 @@
 //! Knows nothing of chat, store or engine.
 
 mod ask;
+#[cfg(feature = "docker")]
+pub mod docker;
 pub mod http;
 mod note;
 pub mod output;
@@ -9,6 +11,7 @@ pub mod process;
 mod redact;
 mod runbook;
 mod shell;
+pub mod sql;
 pub mod value;
 mod wait;
 
@@ -77,6 +80,8 @@ pub static ACTIONS: &[ActionSpec] = &[
     note::SPEC,
     ask::SPEC,
     runbook::SPEC,
+    sql::SPEC,
+    #[cfg(feature = "docker")] docker::SPEC,
 ];
 
 /// The action with this name.

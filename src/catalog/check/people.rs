@@ -19,6 +19,7 @@ use crate::domain::runbook::{Allow, Effect, ParamKind, Runbook, Step};
 /// Shortest life of an approval, in seconds: somebody has to read it.
 const SHORTEST_EXPIRY: u64 = 10;
 
+/// Checks who may ask.
 pub fn allow(sheet: &mut Sheet, written: Vec<written::Allow>, book: &Runbook, ground: &Ground<'_>) -> Vec<Allow> {
     if written.is_empty() && book.schedule.is_empty() && book.alerts.is_empty() {
         sheet.key("/allow", "nobody_may_ask", context! {});
@@ -61,6 +62,7 @@ fn allow_one(sheet: &mut Sheet, at: &str, rule: written::Allow, book: &Runbook, 
     Allow { roles: rule.roles, environments: rule.environments, channels: rule.channels, when }
 }
 
+/// Checks who must agree.
 pub fn approval(
     sheet: &mut Sheet,
     written: Vec<written::Approval>,

@@ -48,8 +48,10 @@ fn settings() -> crate::domain::settings::Settings {
         channels: Default::default(),
         teams: Default::default(),
         hooks: Default::default(),
+        secrets: Default::default(),
         approver_roles: Vec::new(),
         approval_expires: 900,
+        audit_channel: None,
         break_glass: BreakGlass { after: 300, severities: Vec::new(), announce: Vec::new() },
     }
 }
