@@ -122,7 +122,7 @@ impl Engine {
 
     async fn try_report(&self, run: &RunId, started: &StepRun, outcome: Outcome) -> Result<bool> {
         let mut tx = self.store.begin().await?;
-        let Some(run) = runs::get(&mut tx, run).await? else { return Ok(false) };
+        let Some(run) = runs::take(&mut tx, run).await? else { return Ok(false) };
         let Some(mut step) = steps::get(&mut tx, &run.id, started.position).await? else { return Ok(false) };
         let mine = step.state == StepState::Running && step.attempt == started.attempt && step.owner == started.owner;
         if !mine || !self.conclude(&mut tx, &run, &mut step, outcome).await? {
@@ -151,7 +151,7 @@ impl Engine {
         let lost = steps::lost(&mut self.store.read().await?, now, alone.then_some(&self.replica)).await?;
         for step in &lost {
             let mut tx = self.store.begin().await?;
-            let Some(run) = runs::get(&mut tx, &step.run).await? else { continue };
+            let Some(run) = runs::take(&mut tx, &step.run).await? else { continue };
             let report = Report { line: self.words().say("card.lost", context! {}), ..Report::default() };
             if self.conclude(&mut tx, &run, &mut step.clone(), Outcome::Unknown(report)).await? {
                 fail::fail_point!("engine.before_lost_commit");

@@ -74,7 +74,7 @@ environments: [dev]
 allow: [ { roles: [operator] } ]
 lock: "poke {{ run.id }}"
 steps:
-  - { id: try, title: Try, action: shell, effect: change, with: { argv: [/bin/false] }, retry: { times: 2 }, on_fail: continue }
+  - { id: try, title: Try, action: shell, effect: change, with: { argv: [/bin/false] }, retry: { times: 2, delay: 0s }, on_fail: continue }
   - { id: poke, title: Poke, action: shell, effect: change, idempotent: true, with: { argv: [/usr/bin/tee, -a, "${dir}/effects"], stdin: "poke {{ run.id }}\n" } }
 "##;
 

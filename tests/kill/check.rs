@@ -83,8 +83,8 @@ fn journal(state: &State, wrong: &mut Vec<String>) {
                 wrong.push(format!("{name}: done, and nothing happened"));
             }
         }
-        late_start(state, step, wrong);
     }
+    state.runs.values().for_each(|(run, _, _)| late_start(state, run, wrong));
     let known = |(step, run): &&(String, String)| {
         state.steps().any(|(_, known)| known.body.step.id == *step && known.run.as_str() == run)
     };
@@ -94,13 +94,13 @@ fn journal(state: &State, wrong: &mut Vec<String>) {
 }
 
 /// Nothing starts after its run was cancelled.
-fn late_start(state: &State, step: &StepRun, wrong: &mut Vec<String>) {
-    let of_run = |kind: EntryKind| {
-        state.entries.iter().filter(move |entry| entry.kind == kind && entry.stream == format!("run/{}", step.run))
-    };
-    let Some(cancelled) = of_run(EntryKind::Cancelled).map(|entry| entry.seq).min() else { return };
-    for entry in of_run(EntryKind::StepStarted).filter(|entry| entry.seq > cancelled) {
-        wrong.push(format!("run {}: entry {} starts a step after entry {cancelled} cancelled it", step.run, entry.seq));
+fn late_start(state: &State, run: &Run, wrong: &mut Vec<String>) {
+    let Some(cancelled) = state.of_run(EntryKind::Cancelled, &run.id).next() else { return };
+    let children =
+        state.runs.values().filter(|(child, _, _)| child.body.parent.as_ref().is_some_and(|(id, _)| *id == run.id));
+    let asked = children.flat_map(|(child, _, _)| state.of_run(EntryKind::Asked, &child.id));
+    for entry in state.of_run(EntryKind::StepStarted, &run.id).chain(asked).filter(|entry| entry.seq > cancelled.seq) {
+        wrong.push(format!("run {}: entry {} starts after entry {} cancelled it", run.id, entry.seq, cancelled.seq));
     }
 }
 
@@ -118,7 +118,7 @@ fn interrupted(before: &State, after: &State, wrong: &mut Vec<String>) {
         }
         let (_, steps, _) = &after.runs[&run.id];
         let now = &steps[step.position];
-        let cancelled = run.state == RunState::Cancelling && now.state == StepState::Cancelled;
+        let cancelled = now.state == StepState::Cancelled && told_cancelled(after, run);
         if (now.state != StepState::Unknown && !cancelled) || now.attempt != step.attempt {
             let id = &step.body.step.id;
             wrong.push(format!(
@@ -127,6 +127,10 @@ fn interrupted(before: &State, after: &State, wrong: &mut Vec<String>) {
             ));
         }
     }
+}
+
+fn told_cancelled(state: &State, run: &Run) -> bool {
+    state.of_run(EntryKind::Cancelled, &run.id).next().is_some()
 }
 
 /// Runs are over, or wait for somebody; and only the open ones hold locks.

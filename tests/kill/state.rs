@@ -47,6 +47,12 @@ impl State {
         self.effects.get(&key).copied().unwrap_or_default()
     }
 
+    /// The journal's entries of a kind in the stream of a run, in order.
+    pub fn of_run<'s>(&'s self, kind: EntryKind, run: &RunId) -> impl Iterator<Item = &'s Entry> {
+        let stream = format!("run/{run}");
+        self.entries.iter().filter(move |entry| entry.kind == kind && entry.stream == stream)
+    }
+
     /// The journal's entries of a kind about a step.
     pub fn told<'s>(&'s self, kind: EntryKind, step: &'s StepRun) -> impl Iterator<Item = Value> + 's {
         let of_kind = self.entries.iter().filter(move |entry| entry.kind == kind);
