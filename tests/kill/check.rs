@@ -177,11 +177,11 @@ async fn answered(life: &Life, store: &Store, wrong: &mut Vec<String>) {
     for (line, id) in said(&life.dir) {
         match inbox::state(&mut db, &id).await.unwrap() {
             None => {} // said before
-            Some(DeliveryState::Done) if !line => {}
             Some(DeliveryState::Done) => {
-                if messages::replies_to(&mut db, &id).await.unwrap().is_empty() {
-                    wrong.push(format!("request {id} was dealt with, and has no answer"));
-                }
+                let answers = messages::replies_to(&mut db, &id).await.unwrap();
+                wrong.extend(
+                    (line && answers.is_empty()).then(|| format!("request {id} was dealt with, without answer")),
+                );
             }
             Some(state) => wrong.push(format!("request {id} was acknowledged and is {state}")),
         }

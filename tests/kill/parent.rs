@@ -19,9 +19,9 @@ use crate::state::lines;
 /// Most lives of a schedule that end by a kill.
 const KILLS: u64 = 4;
 /// Hits of all points in a life, about: kills are drawn below it.
-const HITS: u64 = 240;
+const HITS: u64 = 150;
 /// Hits of one point in a life, about.
-const HITS_OF_ONE: u64 = 6;
+const HITS_OF_ONE: u64 = 4;
 /// Longest that a life may last.
 const LONGEST: Duration = Duration::from_secs(90);
 
@@ -159,14 +159,15 @@ impl Harness {
     }
 }
 
-/// A kill: half of them at the k-th hit of any point, half at that of one.
+/// A kill: some at the k-th hit of any point, some at that of one, and some at the point that only a life passes which
+/// comes after a crash in mid-step.
 fn draw(dice: &mut Dice) -> Kill {
-    if dice.below(2) == 0 {
-        Kill { point: None, hit: 1 + u32::try_from(dice.below(HITS)).unwrap() }
-    } else {
-        let point = Some((*dice.pick(POINTS)).to_owned());
-        Kill { point, hit: 1 + u32::try_from(dice.below(HITS_OF_ONE)).unwrap() }
-    }
+    let (point, hits) = match dice.below(16) {
+        0..8 => (None, HITS),
+        8..14 => (Some(*dice.pick(POINTS)), HITS_OF_ONE),
+        _ => (Some("engine.before_lost_commit"), 1),
+    };
+    Kill { point: point.map(str::to_owned), hit: 1 + u32::try_from(dice.below(hits)).unwrap() }
 }
 
 /// Starts a life and waits for its end. Gives what was wrong with it: it may be killed by itself, or end well.

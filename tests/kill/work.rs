@@ -17,7 +17,7 @@ use crate::dice::Dice;
 use crate::life::Life;
 
 /// Things that people do in a life.
-const DEEDS: u64 = 16;
+const DEEDS: u64 = 28;
 /// What they ask for.
 const LINES: &[&str] = &["wipe", "wipe", "wipe", "move", "touch", "poke", "rest", "chain"];
 const TARGETS: &[&str] = &["api", "web", "db", "mail"];
@@ -41,7 +41,7 @@ pub async fn work(life: &Life, engines: &[Arc<Engine>]) {
         } else {
             work.press().await;
         }
-        tokio::time::sleep(Duration::from_millis(work.dice.below(6))).await;
+        tokio::time::sleep(Duration::from_millis(work.dice.below(5))).await;
     }
     tokio::time::sleep(Duration::from_millis(20)).await;
 }
