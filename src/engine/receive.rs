@@ -33,6 +33,7 @@ impl Engine {
             return Ok(0); // nothing was written
         }
         tx.commit().await?;
+        fail::fail_point!("engine.after_claim");
         let count = deliveries.len();
         futures_util::stream::iter(deliveries)
             .for_each_concurrent(SIDE_BY_SIDE, |delivery| self.handle_or_give_back(delivery))
