@@ -3,6 +3,7 @@
 
 mod executor_support;
 mod parts;
+mod support;
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 mod executor_support;
 mod parts;
+mod support;
 
 use std::time::Duration;
 

@@ -294,6 +294,8 @@ pub struct Docker {
 pub struct Audit {
     /// A file outside the database that the head of the chain is written to.
     pub anchor: Option<PathBuf>,
+    /// A channel that the head of the chain is posted to, once an hour while it moves.
+    pub channel: Option<String>,
 }
 
 crate::domain::text_enum! {

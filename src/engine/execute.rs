@@ -1,9 +1,11 @@
 //! Executes a step: its start is in the journal before its effect, its end after it. While it runs, this replica holds
 //! a lease on it; a replica that lost its lease has no say any more.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use minijinja::context;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -76,9 +78,10 @@ impl Engine {
             cancel,
         };
         self.tasks.spawn(async move {
-            let outcome = match tokio::time::timeout(timeout + GRACE, executor::run(action.as_ref(), &cx)).await {
-                Ok(outcome) => outcome,
-                Err(_) => {
+            let effect = AssertUnwindSafe(executor::run(action.as_ref(), &cx)).catch_unwind();
+            let outcome = match tokio::time::timeout(timeout + GRACE, effect).await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(_)) | Err(_) => {
                     let line = engine.words().get("card.no_answer");
                     Outcome::Unknown(Report { line, ..Report::default() })
                 }

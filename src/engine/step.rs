@@ -33,6 +33,7 @@ impl Engine {
     pub(super) async fn conclude(&self, tx: &mut Tx, run: &Run, step: &mut StepRun, outcome: Outcome) -> Result<bool> {
         let outcome = match self.judge(&step.body.step, &mut step.body.verdicts, outcome) {
             Outcome::Hold(Hold::Runbook(next)) => self.start_child(tx, run, step, next).await?,
+            Outcome::Done(report) => self.offer_choice(run, step, report),
             outcome => outcome,
         };
         let event = match &outcome {

@@ -14,6 +14,7 @@ impl Engine {
         done += self.offer_glass().await?;
         done += self.change_shifts().await?;
         done += self.run_schedules().await?;
+        done += self.post_head().await?;
         if done > 0 {
             self.wake.wake();
         }

@@ -149,5 +149,30 @@ steps:
 "##,
 );
 
+/// A value that is chosen among those that a step finds.
+pub const PICK: (&str, &str) = (
+    "shop/pick.yaml",
+    r##"
+name: pick
+summary: Put a chosen release in place
+params:
+  - { name: version, type: from, step: versions, path: lines }
+environments: [prod, dev]
+allow:
+  - { roles: [operator] }
+steps:
+  - id: versions
+    title: The releases there are
+    action: shell
+    effect: read
+    with: { argv: [/bin/cat, "${dir}/versions"] }
+  - id: put
+    title: Put it in place
+    action: shell
+    effect: change
+    with: { argv: ["${dir}/deploy", put, "{{ version }}"] }
+"##,
+);
+
 /// All of them.
-pub const ALL: &[(&str, &str)] = &[ROLLBACK, HEALTH, WIPE, MIGRATE, SLOW, SHIFT];
+pub const ALL: &[(&str, &str)] = &[ROLLBACK, HEALTH, WIPE, MIGRATE, SLOW, SHIFT, PICK];

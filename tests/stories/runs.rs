@@ -181,3 +181,27 @@ steps:
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_is_chosen_among_what_an_earlier_step_found() {
+    story(ALL, async |s| {
+        world(s);
+        std::fs::write(s.file("versions"), "v7\nv8\n").unwrap();
+        let card = only(s.person("ana").says("#infra", "/ops pick dev").await);
+        assert_eq!(card.card.state, "holding", "{}", card.card.text());
+        assert_eq!(card.card.buttons[0].asks.as_ref().unwrap().inputs[0].choices, ["v7", "v8"]);
+        s.person("ana").presses_with(&card, "choose", &[("choice", "v9")]).await;
+        assert_eq!(s.message(&card.id).await.card.state, "holding");
+        s.person("ana").presses_with(&card, "choose", &[("choice", "v7")]).await;
+        assert_eq!(s.message(&card.id).await.card.title, "shop/pick v7 dev: done");
+        assert_eq!(s.effects(), ["put v7"]);
+
+        let wrong = only(s.person("ana").says("#infra", "/ops pick v9 dev").await);
+        assert_eq!(wrong.card.state, "failed");
+        assert!(wrong.card.text().contains("version cannot be “v9”: found were v7, v8."), "{}", wrong.card.text());
+        let right = only(s.person("ana").says("#infra", "/ops pick v8 prod").await);
+        assert!(right.card.text().contains("deploy put v8"), "{}", right.card.text());
+        assert_eq!(s.effects(), ["put v7"]);
+    })
+    .await;
+}

@@ -74,6 +74,8 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
     let (approver_roles, approval_expires) = check.approvals(&written.approvals);
     let break_glass = check.break_glass(&written.break_glass);
     let secrets = check.secrets(written.secrets);
+    let audit_channel = written.audit.channel.unwrap_or_default();
+    check.known(&["audit", "channel"], "unknown_channel", &audit_channel, |names| &names.channels);
     Config {
         settings: Settings {
             language: written.language,
@@ -88,6 +90,7 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
             approver_roles,
             approval_expires,
             break_glass,
+            audit_channel: Some(audit_channel).filter(|channel| !channel.is_empty()),
         },
         roles_about: roles.about,
         listen: written.server.listen,
