@@ -227,6 +227,28 @@ async fn a_secret_is_in_no_plan_card_journal_or_run() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_within_a_run_works_under_the_lock_that_it_has() {
+    let book = |name: &str, step: &str| {
+        format!(
+            "name: {name}\nsummary: Under one lock\nenvironments: [dev]\nallow: [ {{ roles: [operator] }} ]\n\
+             lock: \"one lock\"\nsteps:\n  - {{ id: first, title: First, action: shell, effect: change, \
+             with: {{ argv: [\"${{dir}}/deploy\", {name}, first] }} }}\n{step}"
+        )
+    };
+    let (inner, outer) =
+        (book("inner", ""), book("outer", "  - { id: inner, title: Inner, action: run, with: { runbook: inner } }\n"));
+    story(&[("shop/inner.yaml", &inner), ("shop/outer.yaml", &outer)], async |s| {
+        world(s);
+        let card = only(s.person("ana").says("#infra", "/ops outer dev").await);
+        assert_eq!(card.card.state, "done", "{}", card.card.text());
+        assert_eq!(s.effects(), ["outer first", "inner first"]);
+        let locks = only(s.person("ana").says("#infra", "/ops locks").await);
+        assert_eq!(locks.card.title, "Nothing is locked.");
+    })
+    .await;
+}
+
 /// Every text that the database holds about messages, runs, steps, approvals and the journal.
 async fn everything_stored(s: &crate::harness::Story) -> String {
     use sereno::store::{approvals, messages, runs, steps, timeline};
