@@ -55,7 +55,8 @@ impl Driver {
     /// A browser with a fresh profile, this large.
     pub async fn browser(&self, name: &str, (width, height): (u32, u32)) -> Browser {
         let profile = format!("--user-data-dir={}", self.dir.path().join(name).display());
-        let flags: Vec<&str> = FLAGS.iter().copied().chain([profile.as_str()]).collect();
+        let window = format!("--window-size={width},{height}");
+        let flags: Vec<&str> = FLAGS.iter().copied().chain([profile.as_str(), window.as_str()]).collect();
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
             "goog:chromeOptions": {"binary": self.chromium, "args": flags},
@@ -96,7 +97,7 @@ impl Browser {
 
     /// Makes the page this large, as on a device with such a screen.
     pub async fn resize(&self, width: u32, height: u32) {
-        let screen = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500});
+        let screen = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         let body = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": screen});
         self.ask(Method::POST, "goog/cdp/execute", Some(body)).await;
     }
@@ -147,6 +148,8 @@ impl Browser {
     /// Clicks where the first match is, as a person would.
     pub async fn click(&self, selector: &str) {
         let Element(id) = self.find(selector).await;
+        let middle = format!("document.querySelector({})?.scrollIntoView({{block: 'center'}})", json!(selector));
+        self.eval(&middle).await;
         self.ask(Method::POST, &format!("element/{id}/click"), Some(json!({}))).await;
     }
 
