@@ -20,9 +20,6 @@ use crate::store::wake::Wake;
 use crate::store::{Store, StoreError};
 use crate::words::Words;
 
-/// How long a start waits for a database that does not answer yet.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// A program made of its parts, not yet running.
 pub struct App {
     /// The engine.
@@ -93,19 +90,28 @@ impl App {
             let _ = told.try_send(());
         })
         .with_context(|| format!("cannot watch {}", self.catalog_path.display()))?;
-        let hangup = on_hangup(changed, stop.clone());
+        let hangup = on_hangup(changed);
         let reload = async {
             while changes.recv().await.is_some() {
                 self.reload();
             }
         };
-        let store = self.engine.store.clone();
+        let beside = async {
+            tokio::join!(
+                reload,
+                hangup,
+                self.engine.store.watch(&self.wake, stop.clone()),
+                crate::audit::keep_anchor(&self.engine, self.anchor.as_deref()),
+            );
+            std::future::pending::<()>().await; // what serves decides when it is over
+        };
+        let serving = async {
+            let server = http::serve(listener, Arc::clone(&self.http), stop.clone());
+            tokio::join!(server, self.engine.run(stop.clone())).0
+        };
         let served = tokio::select! {
-            served = async { tokio::join!(http::serve(listener, Arc::clone(&self.http), stop.clone()), self.engine.run(stop.clone())) } => served.0,
-            () = reload => Ok(()),
-            () = hangup => Ok(()),
-            () = store.watch(&self.wake, stop.clone()) => Ok(()),
-            () = crate::audit::keep_anchor(&self.engine, self.anchor.as_deref()) => Ok(()),
+            served = serving => served,
+            () = beside => Ok(()),
         };
         process::kill_all();
         served.context("the server could not go on")
@@ -115,10 +121,10 @@ impl App {
     fn reload(&self) {
         let config = match Config::load(self.config_path.as_deref(), &crate::config::environment()) {
             Ok(config) => config,
-            Err(problems) => return tell_refused("configuration", &problems),
+            Err(problems) => return self.refuse("configuration", &problems),
         };
         match catalog::load(&self.catalog_path, &config.settings) {
-            Err(problems) => tell_refused("catalogue", &problems),
+            Err(problems) => self.refuse("catalogue", &problems),
             Ok(catalog) => {
                 tracing::info!(runbooks = catalog.all().count(), "configuration and runbooks were read again");
                 self.take(&config, catalog);
@@ -126,20 +132,24 @@ impl App {
         }
     }
 
+    fn refuse(&self, what: &str, problems: &[crate::problem::Problem]) {
+        let text = catalog::render(problems, catalog::Format::Text);
+        tracing::error!(
+            what,
+            problems = problems.len(),
+            "what was read again is wrong, so the last good one stays:\n{text}"
+        );
+        let told =
+            format!("the last change of the {what} has {} problems; the good one before it stays", problems.len());
+        self.http.refused(Some(told));
+    }
+
     fn take(&self, config: &Config, catalog: Catalog) {
         self.engine.settings.store(Arc::new(config.settings.clone()));
         self.engine.catalog.store(Arc::new(catalog));
         self.http.reload(config);
+        self.http.refused(None);
     }
-}
-
-fn tell_refused(what: &str, problems: &[crate::problem::Problem]) {
-    let text = catalog::render(problems, catalog::Format::Text);
-    tracing::error!(
-        what,
-        problems = problems.len(),
-        "what was read again is wrong, so the last good one stays:\n{text}"
-    );
 }
 
 /// The tools of the actions, which redact every secret that the configuration holds.
@@ -159,7 +169,7 @@ async fn open_store(config: &Config) -> std::result::Result<Store, StoreError> {
     let started = tokio::time::Instant::now();
     loop {
         match store.migrate().await {
-            Err(error @ StoreError::Away(_)) if started.elapsed() < PATIENCE => {
+            Err(error @ StoreError::Away(_)) if started.elapsed() < config.store_wait => {
                 tracing::warn!(%error, "{}", Words(config.settings.language).get("cli.store_waits"));
                 tokio::time::sleep(Duration::from_secs(2)).await;
             }
@@ -171,14 +181,12 @@ async fn open_store(config: &Config) -> std::result::Result<Store, StoreError> {
     Ok(store)
 }
 
-/// Passes SIGHUP on, until `stop`.
-async fn on_hangup(changed: tokio::sync::mpsc::Sender<()>, stop: CancellationToken) {
+/// Passes SIGHUP on.
+async fn on_hangup(changed: tokio::sync::mpsc::Sender<()>) {
     use tokio::signal::unix::{SignalKind, signal};
     if let Ok(mut hangups) = signal(SignalKind::hangup()) {
         while hangups.recv().await.is_some() {
             let _ = changed.try_send(());
         }
     }
-    stop.cancelled().await;
-    std::future::pending::<()>().await;
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::timeline::{ChainFault, Entry, Verifier};
+use crate::domain::timeline::{ChainFault, Entry};
 use crate::engine::Engine;
 use crate::store::{self, Store, timeline};
 
@@ -41,33 +41,9 @@ pub enum AuditError {
 /// # Errors
 /// The first fault found.
 pub async fn verify(store: &Store, anchors: &[Anchor]) -> Result<Anchor, AuditError> {
-    let mut verifier = Verifier::default();
-    let mut db = store.read().await?;
-    loop {
-        let page = timeline::page(&mut db, verifier.head().0, PAGE).await?;
-        if page.is_empty() {
-            break;
-        }
-        for entry in &page {
-            verifier.take(entry)?;
-            if let Some(anchor) = anchors.iter().find(|anchor| anchor.seq == entry.seq)
-                && anchor.hash != entry.hash
-            {
-                return Err(ChainFault::Rewritten(entry.seq).into());
-            }
-        }
-    }
-    let (seq, hash) = verifier.head();
-    let (recorded, recorded_hash) = timeline::head(&mut db).await?;
-    for known in anchors.iter().map(|anchor| anchor.seq).chain([recorded]) {
-        if known > seq {
-            return Err(ChainFault::Short(seq, known).into());
-        }
-    }
-    if recorded == seq && recorded_hash != hash {
-        return Err(ChainFault::Rewritten(seq).into());
-    }
-    Ok(Anchor { seq, hash: hash.to_owned() })
+    let anchors: Vec<(i64, String)> = anchors.iter().map(|anchor| (anchor.seq, anchor.hash.clone())).collect();
+    let (seq, hash) = timeline::verify(&mut store.read().await?, &anchors).await??;
+    Ok(Anchor { seq, hash })
 }
 
 /// Writes every entry as a line of JSON.

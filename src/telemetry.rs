@@ -13,10 +13,10 @@ use crate::domain::text;
 /// Bounds of the buckets of `…_seconds`.
 const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// Starts logging to the error stream, from level `info` or as `RUST_LOG` says; panics are logged too. Called once,
-/// by `main`; a second call changes nothing.
-pub fn start(json: bool) {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+/// Starts logging to the error stream; `level` is a filter such as `info` or `info,sereno=debug`. Panics are logged
+/// too. Called once, by `main`; a second call changes nothing.
+pub fn start(json: bool, level: &str) {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(level);
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Gate);
     let started = if json { lines.json().flatten_event(true).try_init() } else { lines.try_init() };
     if started.is_ok() {

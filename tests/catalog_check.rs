@@ -277,3 +277,22 @@ fn programs_and_github_get_the_same_problems() {
     assert_eq!(render(&[], Format::Text), "");
     assert_eq!(render(&[], Format::Json).trim(), "[]");
 }
+
+#[test]
+fn the_guide_shows_a_sound_runbook_and_names_every_key() {
+    let guide = std::fs::read_to_string("docs/runbooks.md").unwrap();
+    let example = guide.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let folder = Folder::with(&[
+        ("shop/rollback.yaml", example),
+        ("shop/restart.yaml", &book("", "").replace("name: book", "name: restart")),
+    ]);
+    let found = folder.load(&settings()).err().unwrap_or_default();
+    assert!(found.is_empty(), "{}", render(&found, Format::Text));
+
+    let schema = sereno::catalog::schema_with(&[]);
+    let definitions = schema["$defs"].as_object().unwrap().values().chain([&schema]);
+    let keys = definitions.flat_map(|part| part["properties"].as_object().into_iter().flatten()).map(|(key, _)| key);
+    let unsaid: Vec<&String> =
+        keys.filter(|key| !guide.contains(&format!("`{key}`")) && !guide.contains(&format!("{key}:"))).collect();
+    assert!(unsaid.is_empty(), "docs/runbooks.md does not name {unsaid:?}");
+}

@@ -4,13 +4,20 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
+use serde_json::{Value, json};
 use sereno::catalog::{self, Catalog, Format, render};
+use sereno::clock::Timestamp;
 use sereno::config::Config;
 use sereno::domain::actor::{Actor, Platform};
 use sereno::domain::policy::{Ask, approval_for, authorize};
 use sereno::domain::runbook::{Effect, Runbook};
 use sereno::domain::settings::Settings;
+use sereno::domain::step::Outcome;
+use sereno::domain::template;
+use sereno::executor::{self, StepContext, Tools};
+use tokio_util::sync::CancellationToken;
 
 fn shipped() -> (Catalog, Settings) {
     let config = Config::load(None, &BTreeMap::new()).unwrap_or_else(|problems| panic!("{problems:#?}"));
@@ -41,6 +48,77 @@ fn the_generic_pack_is_sound_in_the_shipped_configuration() {
     let rollback = catalog.get("generic/rollback").unwrap();
     assert!(rollback.steps.iter().all(|step| step.effect < Effect::Destroy || step.undo.is_some()));
     assert_eq!(rollback.steps.last().unwrap().effect, Effect::Read, "it ends by looking whether it worked");
+}
+
+/// Runs a step on this machine and gives its facts.
+async fn facts_of(book: &Runbook, id: &str, scope: &Value) -> Value {
+    let step = &book.steps[book.position(id).unwrap()];
+    let action = (executor::find(&step.action).unwrap().parse)(&template::fill(&step.with, scope).unwrap()).unwrap();
+    let cx = StepContext {
+        tools: Tools::default(),
+        idempotency_key: "test".into(),
+        effect: step.effect,
+        started_at: Timestamp(0),
+        timeout: Duration::from_secs(step.timeout),
+        cancel: CancellationToken::new(),
+    };
+    match action.run(&cx).await {
+        Outcome::Done(report) => report.facts,
+        other => panic!("{id}: {other:?}"),
+    }
+}
+
+fn holds(book: &Runbook, id: &str, facts: &Value) -> bool {
+    book.steps[book.position(id).unwrap()].expect.iter().all(|expect| expect.judge(facts).holds)
+}
+
+#[tokio::test]
+async fn health_and_disk_read_this_machine() {
+    let (catalog, _) = shipped();
+    for (name, scope) in [("generic/health", json!({})), ("generic/disk", json!({"path": "/"}))] {
+        let book = catalog.get(name).unwrap();
+        for step in &book.steps {
+            let facts = facts_of(book, &step.id, &scope).await;
+            assert!(facts["lines"][0].is_string(), "{name} {}: {facts}", step.id);
+        }
+    }
+}
+
+#[test]
+fn health_and_disk_tell_well_from_ill() {
+    let (catalog, _) = shipped();
+    let (health, disk) = (catalog.get("generic/health").unwrap(), catalog.get("generic/disk").unwrap());
+    let df = |used: &str| json!({"lines": ["Filesystem 1024-blocks Used Available Capacity Mounted on", format!("/dev/vda1 100 50 50 {used} /")]});
+    for (used, well) in [("0%", true), ("42%", true), ("94%", true), ("95%", false), ("100%", false)] {
+        assert_eq!(holds(health, "disk", &df(used)), well, "{used}");
+        assert_eq!(holds(disk, "space", &df(used)), well, "{used}");
+        assert_eq!(holds(disk, "inodes", &df(used)), well, "{used}");
+    }
+    assert!(holds(disk, "inodes", &df("-")));
+    assert!(holds(health, "load", &json!({"stdout": "12.40 3.10 1.00 2/345 6789\n"})));
+    assert!(!holds(health, "load", &json!({"stdout": "120.40 3.10 1.00 2/345 6789\n"})));
+    assert!(holds(health, "memory", &json!({"stdout": "MemTotal: 8000000 kB\nMemAvailable:   100000 kB\n"})));
+    assert!(!holds(health, "memory", &json!({"stdout": "MemTotal: 8000000 kB\nMemAvailable:    99999 kB\n"})));
+}
+
+#[tokio::test]
+async fn rollback_does_what_it_says_and_its_undo_takes_it_back() {
+    let (catalog, _) = shipped();
+    let book = catalog.get("generic/rollback").unwrap();
+    let service = format!("test-{}", std::process::id());
+    let scope = json!({"service": service, "env": "dev"});
+    for step in &book.steps {
+        let facts = facts_of(book, &step.id, &scope).await;
+        assert!(holds(book, &step.id, &facts), "{}: {facts}", step.id);
+    }
+    let undo = book.steps[book.position("put-back").unwrap()].undo.clone().unwrap();
+    let mut undone = Runbook::clone(book);
+    undone.steps[0].with = undo.with;
+    facts_of(&undone, "look", &scope).await;
+    let facts = facts_of(book, "look", &scope).await;
+    assert_eq!(facts["lines"][0], "latest");
+    assert!(!holds(book, "verify", &facts));
+    std::fs::remove_dir_all(format!("/tmp/sereno/dev/{service}")).unwrap();
 }
 
 /// What a role may do with a runbook in an environment: no, yes, or yes with so many approvals.

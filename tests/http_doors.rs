@@ -178,6 +178,24 @@ async fn a_stop_ends_in_time_whatever_clients_do() {
 }
 
 #[tokio::test]
+async fn what_was_begun_before_a_stop_is_answered() {
+    let server = server().await;
+    let mut begun = server.connect().await;
+    let (first, rest) = FIRING.split_at(20);
+    let head = format!(
+        "POST /hooks/alertmanager HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {SECRET}\r\ncontent-length: {}\r\n\r\n{first}",
+        FIRING.len()
+    );
+    begun.write_all(head.as_bytes()).await.unwrap();
+    server.ask("GET", "/live", &[], "").await; // by now the head has been read
+    server.stop.cancel();
+    tokio::task::yield_now().await;
+    begun.write_all(rest.as_bytes()).await.unwrap();
+    assert_eq!(read(&mut begun).await.status, 202);
+    tokio::time::timeout(Duration::from_secs(10), server.ended).await.expect("it ends").unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn health_tells_what_is_well_and_carries_no_secret() {
     let server = server().await;
     let health = server.ask("GET", "/health", &[], "").await;

@@ -79,12 +79,12 @@ impl Folder {
 ///
 /// # Errors
 /// It is no file, is too large, cannot be read, or is not UTF-8.
-pub fn open(path: &Path, words: Words) -> Result<Sheet, Sheet> {
+pub fn open(path: &Path, words: Words) -> Result<Sheet, Box<Sheet>> {
     let name = path.display().to_string();
     let refuse = |what: &str, values: minijinja::Value| {
         let mut sheet = Sheet::new(name.clone(), String::new(), words);
         sheet.range(0..0, what, values);
-        sheet
+        Box::new(sheet)
     };
     let unreadable = |detail: String| refuse("unreadable", context! { detail });
     let about = fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;

@@ -173,7 +173,7 @@ fn draft(source: &Source, ground: &Ground<'_>) -> Draft {
     let pack = source.pack.clone();
     let mut sheet = match files::open(&source.path, Words(ground.settings.language)) {
         Ok(sheet) => sheet,
-        Err(sheet) => return Draft { sheet, pack, stem, book: None },
+        Err(sheet) => return Draft { sheet: *sheet, pack, stem, book: None },
     };
     let book = match read::read(sheet.text()) {
         Ok(tree) => check::file(&mut sheet, tree, &pack, ground),

@@ -9,6 +9,7 @@ use minijinja::{Value, context};
 use super::read::Tree;
 use crate::domain::runbook::ParamKind;
 use crate::domain::span;
+use crate::domain::text::visible;
 use crate::problem::Problem;
 use crate::words::Words;
 
@@ -130,8 +131,10 @@ impl Sheet {
     }
 
     fn problem(&self, range: Range<usize>, what: &str, values: Value) -> Problem {
-        let message = self.words.say(&format!("check.{what}"), values.clone());
-        let hint = Some(self.words.say(&format!("check.{what}_hint"), values));
+        // Names in a file are quoted in messages; no file may steer the terminal that they are printed on.
+        let say = |key: String| visible(&self.words.say(&key, values.clone()), &['\n']);
+        let message = say(format!("check.{what}"));
+        let hint = Some(say(format!("check.{what}_hint")));
         let problem = Problem::at(&self.file, &self.text, range, message, hint);
         // Where nothing could be read, there is nothing to draw.
         if self.text.is_empty() { Problem { picture: String::new(), ..problem } } else { problem }

@@ -31,7 +31,7 @@ pub struct Card {
     /// One line.
     pub title: String,
     /// How it feels.
-    #[serde(default = "info")]
+    #[serde(default)]
     pub tone: Tone,
     /// A word for where the thing stands, as in `running`, `awaiting_approval`, `done`, `open`; for programs.
     #[serde(default)]
@@ -62,10 +62,7 @@ pub struct Card {
     pub link: Option<String>,
 }
 
-fn info() -> Tone {
-    Tone::Info
-}
-
+#[allow(clippy::derivable_impls)] // the macro derives the same for all enums, and few have a default
 impl Default for Tone {
     fn default() -> Self {
         Self::Info
@@ -160,6 +157,8 @@ pub enum Press {
     Check(RunId, usize),
     /// A human step did not work out.
     CheckFailed(RunId, usize),
+    /// Choose among what a step found; hands in `choice`.
+    Choose(RunId, usize),
     /// An unknown step did happen.
     Confirm(RunId, usize),
     /// An unknown step did not happen: run it again.

@@ -19,7 +19,7 @@ use crate::telemetry;
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(options: ConfigOptions) -> Result<ExitCode, Failure> {
     let config = load(options.config.as_deref())?;
-    telemetry::start(config.log_json);
+    telemetry::start(config.log_json, &config.log_level);
     for warning in &config.warnings {
         tracing::warn!(file = warning.file, line = warning.line, "{}", warning.message);
     }

@@ -53,7 +53,7 @@ impl Engine {
                 closed_by: None,
             },
         };
-        let mut tx = self.store.begin().await?;
+        let Some(mut tx) = self.begin_on(run).await? else { return Ok(false) };
         for planned in &approval.body.steps {
             let Some(covered) = all.get(planned.position) else { continue };
             let mut covered = covered.clone();
@@ -123,7 +123,7 @@ impl Engine {
     /// Launches an approved step, if what it would do now is what was approved, and everybody still may.
     pub(super) async fn launch_approved(self: &Arc<Self>, run: &Run, step: &StepRun, planned: Planned) -> Result<bool> {
         let Some(id) = &step.approval else { return Ok(false) };
-        let mut tx = self.store.begin().await?;
+        let Some(mut tx) = self.begin_on(run).await? else { return Ok(false) };
         let Some(approval) = approvals::get(&mut tx, id).await? else { return Ok(false) };
         let votes = approvals::votes(&mut tx, id).await?;
         let settings = self.settings.load_full();

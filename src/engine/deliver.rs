@@ -52,6 +52,7 @@ impl Engine {
             let result = self.send(chat, &message).await;
             sent.push((message, result));
         }
+        fail::fail_point!("engine.after_send");
         let mut tx = self.store.begin().await?;
         for (message, result) in &sent {
             self.note_sent(&mut tx, message, result).await?;

@@ -1,10 +1,11 @@
 //! Takes requests from the inbox. A request's effects and its end are one transaction, so it is dealt with once,
 //! however often a replica dies over it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use minijinja::context;
 
 use super::Engine;
@@ -32,6 +33,7 @@ impl Engine {
             return Ok(0); // nothing was written
         }
         tx.commit().await?;
+        fail::fail_point!("engine.after_claim");
         let count = deliveries.len();
         futures_util::stream::iter(deliveries)
             .for_each_concurrent(SIDE_BY_SIDE, |delivery| self.handle_or_give_back(delivery))
@@ -41,12 +43,18 @@ impl Engine {
     }
 
     async fn handle_or_give_back(self: &Arc<Self>, delivery: Delivery) {
-        let Err(error) = self.handle(&delivery).await else { return };
+        // A request that makes us panic must not take the process with it, again after every restart.
+        let handled = AssertUnwindSafe(self.handle(&delivery)).catch_unwind().await;
+        let error = match handled {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "its handling panicked; the log says where".to_owned(),
+        };
         tracing::error!(delivery = %delivery.id, attempt = delivery.attempt, %error, "a request could not be handled");
         let back = if delivery.attempt < ATTEMPTS {
             self.give_back(&delivery).await
         } else {
-            self.give_up(&delivery, &error.to_string()).await
+            self.give_up(&delivery, &error).await
         };
         if let Err(error) = back {
             // Its lease will end, and it will be taken again.

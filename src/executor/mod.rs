@@ -2,6 +2,8 @@
 //! Knows nothing of chat, store or engine.
 
 mod ask;
+#[cfg(feature = "docker")]
+pub mod docker;
 pub mod http;
 mod note;
 pub mod output;
@@ -9,6 +11,7 @@ pub mod process;
 mod redact;
 mod runbook;
 mod shell;
+pub mod sql;
 pub mod value;
 mod wait;
 
@@ -77,7 +80,23 @@ pub static ACTIONS: &[ActionSpec] = &[
     note::SPEC,
     ask::SPEC,
     runbook::SPEC,
+    sql::SPEC,
+    #[cfg(feature = "docker")] docker::SPEC,
 ];
+
+/// What the Docker engine says of itself, for `doctor`.
+///
+/// # Errors
+/// In words, when it does not answer, or this program was built without it.
+pub async fn docker_version(tools: &Tools) -> Result<String, String> {
+    #[cfg(feature = "docker")]
+    return docker::version(tools).await;
+    #[cfg(not(feature = "docker"))]
+    {
+        let _ = tools;
+        Err("this program was built without the feature docker".to_owned())
+    }
+}
 
 /// The action with this name.
 #[must_use]

@@ -10,9 +10,10 @@ use axum::Router;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use nix::errno::Errno;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -30,17 +31,16 @@ const LINGER: (u64, Duration) = (8 * 1024 * 1024, Duration::from_secs(2));
 /// Serves `app` until `stop`.
 ///
 /// # Errors
-/// When the listener's own address cannot be told, so that it cannot be listening.
+/// When the listener is none that anybody could connect to any more.
 pub(super) async fn run(
     listener: TcpListener,
     app: Router,
     limits: Limits,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    tracing::info!(address = %listener.local_addr()?, "listening");
     let slots = Arc::new(Semaphore::new(limits.connections));
     let mut open = JoinSet::new();
-    while let Some((socket, slot)) = accept(&listener, &slots, &stop).await {
+    while let Some((socket, slot)) = accept(&listener, &slots, &stop).await? {
         while open.try_join_next().is_some() {}
         let (app, stop) = (app.clone(), stop.clone());
         open.spawn(async move {
@@ -56,17 +56,21 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// The next connection and its place among all; none at the stop.
+/// A connection and its place among all.
+type Accepted = (TcpStream, OwnedSemaphorePermit);
+
+/// The next connection; none at the stop.
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
     stop: &CancellationToken,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> std::io::Result<Option<Accepted>> {
     let next = async {
-        let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+        let slot = Arc::clone(slots).acquire_owned().await.map_err(std::io::Error::other)?;
         loop {
             match listener.accept().await {
-                Ok((socket, _)) => return Some((socket, slot)),
+                Ok((socket, _)) => return Ok(Some((socket, slot))),
+                Err(error) if is_final(&error) => return Err(error),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(BREATH).await;
@@ -76,9 +80,17 @@ async fn accept(
     };
     tokio::select! {
         biased;
-        () = stop.cancelled() => None,
+        () = stop.cancelled() => Ok(None),
         accepted = next => accepted,
     }
+}
+
+/// Whether an error is the listener's own. All others are a client's or the system's, and pass.
+fn is_final(error: &std::io::Error) -> bool {
+    error
+        .raw_os_error()
+        .map(Errno::from_raw)
+        .is_some_and(|code| matches!(code, Errno::EBADF | Errno::EINVAL | Errno::ENOTSOCK))
 }
 
 /// Serves one connection to its end.

@@ -83,7 +83,8 @@ pub static TINY: &[ActionSpec] = &[
         summary: "Asks a database",
         example: "query: SELECT 1",
         schema: || {
-            object(json!({"query": {"type": "string", "x-literal": true}, "params": {"type": "array"}}), &["query"])
+            let query = json!({"type": "string", "x-literal": true});
+            object(json!({"query": query, "params": {"type": "array"}, "database": {"type": "object"}}), &["query"])
         },
         parse: |_| tiny(Effect::Read),
     },
@@ -132,6 +133,7 @@ pub fn settings() -> Settings {
         secrets: ["shop_api".to_owned()].into(),
         approver_roles: vec!["lead".into()],
         approval_expires: 600,
+        audit_channel: None,
         break_glass: BreakGlass { after: 300, severities: Vec::new(), announce: Vec::new() },
     }
 }

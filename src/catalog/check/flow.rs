@@ -10,6 +10,7 @@ use crate::domain::nearest::nearest;
 use crate::domain::runbook::{Effect, OnFail, Param, ParamKind, Step};
 use crate::domain::template;
 
+/// Checks jumps, reachability and what steps use of each other.
 pub fn check(sheet: &mut Sheet, steps: &[Step], params: &[Param]) {
     for (position, step) in steps.iter().enumerate() {
         let at = child("/steps", position);

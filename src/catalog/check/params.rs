@@ -18,6 +18,7 @@ const TEXT_MAX: usize = 200;
 /// Longest span that says no `max`, in seconds.
 const SPAN_MAX: u64 = 86_400;
 
+/// Checks every parameter.
 pub fn check(sheet: &mut Sheet, written: &Written) -> Vec<Param> {
     let mut params: Vec<Param> = Vec::new();
     for (index, param) in written.params.iter().enumerate() {
@@ -144,6 +145,7 @@ pub fn ill_typed(sheet: &mut Sheet, at: &str, kind: &ParamKind, value: &Value, n
     sheet.value(at, "ill_typed", context! { name, got, accepts });
 }
 
+/// Whether a pattern is sound; reported when it is not.
 pub fn regex(sheet: &mut Sheet, at: &str, pattern: &str) -> bool {
     let Err(error) = whole(pattern) else { return true };
     let text = error.to_string();

@@ -19,6 +19,7 @@ use crate::domain::runbook::{Allow, Effect, ParamKind, Runbook, Step};
 /// Shortest life of an approval, in seconds: somebody has to read it.
 const SHORTEST_EXPIRY: u64 = 10;
 
+/// Checks who may ask.
 pub fn allow(sheet: &mut Sheet, written: Vec<written::Allow>, book: &Runbook, ground: &Ground<'_>) -> Vec<Allow> {
     if written.is_empty() && book.schedule.is_empty() && book.alerts.is_empty() {
         sheet.key("/allow", "nobody_may_ask", context! {});
@@ -61,6 +62,7 @@ fn allow_one(sheet: &mut Sheet, at: &str, rule: written::Allow, book: &Runbook, 
     Allow { roles: rule.roles, environments: rule.environments, channels: rule.channels, when }
 }
 
+/// Checks who must agree.
 pub fn approval(
     sheet: &mut Sheet,
     written: Vec<written::Approval>,
@@ -103,13 +105,15 @@ pub fn checkers(sheet: &mut Sheet, steps: &[Step], ground: &Ground<'_>) {
     }
 }
 
-/// Roles are known, and somebody holds each.
+/// Roles are known, and somebody holds at least one of them: a list that names roles for later, beside one that is
+/// held, is a list that works.
 fn roles(sheet: &mut Sheet, at: &str, list: &[String], ground: &Ground<'_>) {
     let known: Vec<&str> = ground.settings.roles.keys().map(String::as_str).collect();
+    let held = |role: &String| ground.actors.iter().any(|actor| actor.roles.contains(role));
+    let nobody = !list.iter().any(held);
     for (index, role) in list.iter().enumerate() {
         let place = child(at, index);
-        let held = ground.actors.iter().any(|actor| actor.roles.contains(role));
-        if known_word(sheet, &place, role, &known, "role") && !held {
+        if known_word(sheet, &place, role, &known, "role") && nobody {
             sheet.value(&place, "role_unheld", context! { name => role });
         }
     }

@@ -10,6 +10,7 @@ use crate::catalog::written;
 use crate::domain::nearest::nearest;
 use crate::domain::runbook::{Args, ParamKind, Runbook, Schedule};
 
+/// Checks every schedule; their arguments come back as steps get them.
 pub fn check(sheet: &mut Sheet, written: Vec<written::Schedule>, book: &Runbook, ground: &Ground<'_>) -> Vec<Schedule> {
     let schedules = written.into_iter().enumerate();
     schedules.map(|(index, schedule)| one(sheet, &child("/schedule", index), schedule, book, ground)).collect()

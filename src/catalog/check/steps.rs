@@ -28,12 +28,17 @@ const RETRIES: u32 = 20;
 
 /// What the fields of an action are checked with.
 pub struct Fields<'a> {
+    /// What placeholders may name.
     pub names: &'a Names,
+    /// What they get their samples from.
     pub params: &'a [Param],
+    /// An environment to try, if there are any.
     pub env: Option<&'a String>,
+    /// Actions, roles, secrets.
     pub ground: &'a Ground<'a>,
 }
 
+/// Checks every step by itself.
 pub fn check(sheet: &mut Sheet, written: Vec<written::Step>, fields: &Fields<'_>) -> Vec<Step> {
     if written.is_empty() {
         sheet.value("/steps", "no_steps", context! {});

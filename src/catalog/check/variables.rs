@@ -32,6 +32,7 @@ pub struct Names {
 }
 
 impl Names {
+    /// What this runbook's placeholders may name.
     pub fn new(written: &Written, params: &[Param]) -> Self {
         let steps: Vec<String> = written.steps.iter().map(|step| step.id.clone()).collect();
         let known = |param: &Param| match &param.kind {
@@ -65,12 +66,14 @@ fn before(moment: Moment) -> usize {
 pub fn check(sheet: &mut Sheet, at: &str, value: &Value, names: &Names, moment: Moment) -> bool {
     match value {
         Value::String(text) => check_text(sheet, at, text, names, moment),
+        // Counted, not searched: every placeholder is looked at, also after a bad one.
         Value::Array(items) => {
-            let items = items.iter().enumerate();
-            items.fold(true, |sound, (index, item)| check(sheet, &child(at, index), item, names, moment) && sound)
+            let bad = |(index, item)| !check(sheet, &child(at, index), item, names, moment);
+            items.iter().enumerate().map(bad).filter(|bad| *bad).count() == 0
         }
         Value::Object(fields) => {
-            fields.iter().fold(true, |sound, (key, field)| check(sheet, &child(at, key), field, names, moment) && sound)
+            let bad = |(key, field)| !check(sheet, &child(at, key), field, names, moment);
+            fields.iter().map(bad).filter(|bad| *bad).count() == 0
         }
         _ => true,
     }
@@ -88,7 +91,7 @@ fn check_text(sheet: &mut Sheet, at: &str, text: &str, names: &Names, moment: Mo
         template::Part::Path(path) => Some(*path),
         template::Part::Text(_) => None,
     });
-    paths.fold(true, |sound, path| check_path(sheet, at, path, names, moment) && sound)
+    paths.filter(|path| !check_path(sheet, at, path, names, moment)).count() == 0
 }
 
 fn check_path(sheet: &mut Sheet, at: &str, path: &str, names: &Names, moment: Moment) -> bool {

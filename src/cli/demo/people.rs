@@ -99,7 +99,7 @@ async fn wait_for_shop(shop: &str, status: u16) -> Result<()> {
 /// What Alertmanager would send: webhook version 4.
 async fn alert(world: &World, firing: bool) -> Result<()> {
     let status = if firing { "firing" } else { "resolved" };
-    let now = jiff::Timestamp::from(crate::clock::Clock::System.now().to_jiff()).to_string();
+    let now = crate::clock::Clock::System.now().to_string();
     let ends = if firing { "0001-01-01T00:00:00Z".to_owned() } else { now.clone() };
     let labels = json!({"alertname": "ShopDown", "severity": "critical", "service": "shop", "env": "prod"});
     let annotations = json!({"summary": "The shop answers with errors", "description": "Every request to /health fails since the last release."});

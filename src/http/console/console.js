@@ -18,9 +18,10 @@
     }
   }
 
-  function alertWith(text) {
+  function alertWith(text, kind) {
     const box = document.getElementById("alerts");
     box.textContent = text;
+    box.className = kind;
     clearTimeout(alertWith.timer);
     alertWith.timer = setTimeout(() => { box.textContent = ""; }, 8000);
   }
@@ -74,7 +75,7 @@
       log.querySelector(".empty")?.remove();
       log.append(fresh);
     }
-    if (follow && !shown) toEnd();
+    if (follow) toEnd();
   }
 
   // What waits for me, and pages that are made anew as a whole.
@@ -98,12 +99,22 @@
     main.replaceChildren(...fresh.childNodes);
   }, 500);
 
+  // How many incidents are open, beside the link to them.
+  const refreshCount = later(async () => {
+    const link = document.querySelector(".side a[href='/incidents']");
+    const fresh = (await piece(location.href))?.querySelector(".side a[href='/incidents']");
+    if (fresh && fresh.textContent !== link.textContent) link.replaceChildren(...fresh.childNodes);
+  }, 1000);
+
   function heard(card) {
     due.set(card.id, card.place);
     if (card.thread) due.set(card.thread, { channel: card.place.channel, thread: null });
     work();
     refreshWaiting();
+    if (["open", "acknowledged", "resolved"].includes(card.state)) refreshCount();
     if (main.hasAttribute("data-refresh")) refreshMain();
+    // An answer to me alone, in a thread that is not on this page: said here, too.
+    if (card.whisper && card.thread && log?.dataset.thread !== card.thread) alertWith(card.title, "ask");
     if (log && log.dataset.channel === card.place.channel) return;
     for (const link of document.querySelectorAll("[data-channel-link]")) {
       if (link.dataset.channelLink === card.place.channel && !link.querySelector(".news")) {
@@ -149,10 +160,10 @@
         if (details) { details.open = false; form.closest("article")?.focus({ preventScroll: true }); }
       } else {
         const problem = await answer.json();
-        alertWith(problem.error.message + " " + problem.error.hint);
+        alertWith(problem.error.message + " " + problem.error.hint, "bad");
       }
     } catch {
-      alertWith(body.dataset.failed);
+      alertWith(body.dataset.failed, "bad");
     }
     delete form.dataset.sending;
   });

@@ -8,7 +8,7 @@ use axum::response::{Redirect, Response};
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 
-use super::{back, bare, framed, path_of};
+use super::{back, bare, frame, framed, path_of};
 use crate::http::State;
 use crate::http::access::Who;
 use crate::http::api::{self, Post};
@@ -36,6 +36,7 @@ pub(super) async fn page(
 }
 
 async fn show(state: &State, who: &Who, channel: &str) -> Result<Response, Fault> {
+    let frame = frame(state, who).await?;
     let waiting = api::waiting(state, who).await?;
     let settings = state.engine.settings.load_full();
     let mut db = state.engine.store.read().await?;
@@ -45,8 +46,8 @@ async fn show(state: &State, who: &Who, channel: &str) -> Result<Response, Fault
         cards.push(with_replies(&mut db, card, who).await?);
     }
     drop(db);
-    framed(state, who, "channel.html", context! { channel, path => path_of(channel), cards, waiting => Serde(waiting) })
-        .await
+    let values = context! { channel, path => path_of(channel), cards, waiting => Serde(waiting) };
+    Ok(framed(state, "channel.html", frame, values))
 }
 
 /// A root card with the number of its replies and the moment of the last.

@@ -7,15 +7,16 @@ use axum::response::Response;
 use minijinja::context;
 use minijinja::value::Serde;
 
-use super::framed;
+use super::{frame, framed};
 use crate::http::State;
 use crate::http::access::Who;
 use crate::http::api;
 use crate::http::fault::Fault;
 
 pub(super) async fn runs(Shared(state): Shared<Arc<State>>, who: Who) -> Result<Response, Fault> {
+    let frame = frame(&state, &who).await?;
     let runs = api::runs(&state).await?;
-    framed(&state, &who, "runs.html", context! { runs => Serde(runs) }).await
+    Ok(framed(&state, "runs.html", frame, context! { runs => Serde(runs) }))
 }
 
 pub(super) async fn run(
@@ -23,13 +24,15 @@ pub(super) async fn run(
     who: Who,
     Path(id): Path<String>,
 ) -> Result<Response, Fault> {
+    let frame = frame(&state, &who).await?;
     let run = api::run(&state, id).await?;
-    framed(&state, &who, "run.html", context! { run => Serde(run) }).await
+    Ok(framed(&state, "run.html", frame, context! { run => Serde(run) }))
 }
 
 pub(super) async fn incidents(Shared(state): Shared<Arc<State>>, who: Who) -> Result<Response, Fault> {
+    let frame = frame(&state, &who).await?;
     let incidents = api::incidents(&state).await?;
-    framed(&state, &who, "incidents.html", context! { incidents => Serde(incidents) }).await
+    Ok(framed(&state, "incidents.html", frame, context! { incidents => Serde(incidents) }))
 }
 
 pub(super) async fn incident(
@@ -37,6 +40,7 @@ pub(super) async fn incident(
     who: Who,
     Path(id): Path<String>,
 ) -> Result<Response, Fault> {
+    let frame = frame(&state, &who).await?;
     let incident = api::incident(&state, id).await?;
-    framed(&state, &who, "incident.html", context! { incident => Serde(incident) }).await
+    Ok(framed(&state, "incident.html", frame, context! { incident => Serde(incident) }))
 }

@@ -42,21 +42,23 @@ pub(super) fn routes() -> Router<Arc<State>> {
         .route("/assets/{file}", get(asset))
 }
 
-/// A page inside the console's frame.
-async fn framed(state: &State, who: &Who, template: &str, values: Value) -> Result<Response, Fault> {
+/// What stands around a page. Made before the page's own content is read: the live view begins at its revision, so
+/// that nothing is missed between the two.
+async fn frame(state: &State, who: &Who) -> Result<Value, Fault> {
     let actor = who.actor(state)?;
     let name = state.engine.settings.load().name_of(&actor.id).to_owned();
     let mut db = state.engine.store.read().await?;
     let revision = messages::revision(&mut db).await?;
     let open = incidents::unresolved(&mut db).await?.len();
     drop(db);
-    let frame = context! {
-        name,
-        revision,
-        open_incidents => open,
-        channels => Serde(api::channel_list(state)),
-    };
-    Ok(bare(state.engine.words(), template, context! { frame, ..values }, StatusCode::OK))
+    Ok(context! {
+        frame => context! { name, revision, open_incidents => open, channels => Serde(api::channel_list(state)) },
+    })
+}
+
+/// A page inside its frame.
+fn framed(state: &State, template: &str, frame: Value, values: Value) -> Response {
+    bare(state.engine.words(), template, context! { ..frame, ..values }, StatusCode::OK)
 }
 
 /// A page, or a piece of one, on its own.

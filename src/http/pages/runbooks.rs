@@ -9,7 +9,7 @@ use axum::response::{Redirect, Response};
 use minijinja::context;
 use minijinja::value::Serde;
 
-use super::{framed, path_of};
+use super::{frame, framed, path_of};
 use crate::http::State;
 use crate::http::access::Who;
 use crate::http::api::{self, CommandView, Post};
@@ -17,11 +17,12 @@ use crate::http::body::Form;
 use crate::http::fault::Fault;
 
 pub(super) async fn list(Shared(state): Shared<Arc<State>>, who: Who) -> Result<Response, Fault> {
+    let frame = frame(&state, &who).await?;
     let mut packs: BTreeMap<String, Vec<CommandView>> = BTreeMap::new();
     for command in api::commands(&state, &who)? {
         packs.entry(command.pack.clone()).or_default().push(command);
     }
-    framed(&state, &who, "runbooks.html", context! { packs => Serde(packs) }).await
+    Ok(framed(&state, "runbooks.html", frame, context! { packs => Serde(packs) }))
 }
 
 pub(super) async fn page(
@@ -29,8 +30,9 @@ pub(super) async fn page(
     who: Who,
     Path((pack, name)): Path<(String, String)>,
 ) -> Result<Response, Fault> {
+    let frame = frame(&state, &who).await?;
     let command = api::command(&state, &who, &format!("{pack}/{name}"))?;
-    framed(&state, &who, "runbook.html", context! { command => Serde(command) }).await
+    Ok(framed(&state, "runbook.html", frame, context! { command => Serde(command) }))
 }
 
 pub(super) async fn ask(
@@ -41,21 +43,15 @@ pub(super) async fn ask(
 ) -> Result<Redirect, Fault> {
     let command = api::command(&state, &who, &format!("{pack}/{name}"))?;
     let channel = api::channel_named(&state, form.get("channel"))?;
-    let text = format!("/ops {}", line(&command.full_name, &form, form.get("do") == "plan")?);
+    let catalog = state.engine.catalog.load_full();
+    let book = catalog.all().find(|book| book.full_name() == command.full_name).ok_or(Fault::Missing)?;
+    let filled = |value: &&str| !value.trim().is_empty();
+    let values = form.under("value.").filter(|(_, value)| filled(value));
+    let args = values.map(|(name, value)| (name.to_owned(), value.trim().into())).collect();
+    let line = book.command_line(&args, Some(form.get("env")).filter(filled));
+    let plan = if form.get("do") == "plan" { "plan " } else { "" };
+    let text = format!("/ops {plan}{line}");
     let key = Some(form.get("key").to_owned());
     api::accept_text(&state, &who, Post { channel: channel.clone(), thread: None, text, key }).await?;
     Ok(Redirect::to(&format!("{}#end", path_of(&channel))))
-}
-
-/// The line that asks for it, as in `shop/scale service=api replicas=3 env=prod`.
-fn line(full_name: &str, form: &Form, only_plan: bool) -> Result<String, Fault> {
-    let mut words = if only_plan { vec!["plan".to_owned()] } else { Vec::new() };
-    words.push(full_name.to_owned());
-    let values = form.under("value.").chain(Some(("env", form.get("env"))));
-    for (name, value) in values.filter(|(_, value)| !value.trim().is_empty()) {
-        let word = format!("{name}={}", value.trim());
-        let quoted = shlex::try_quote(&word).map_err(|error| Fault::Malformed(error.to_string()))?;
-        words.push(quoted.into_owned());
-    }
-    Ok(words.join(" "))
 }

@@ -9,7 +9,7 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 
 use super::channel::{post_of, with_replies};
-use super::{back, bare, framed, path_of};
+use super::{back, bare, frame, framed, path_of};
 use crate::http::State;
 use crate::http::access::Who;
 use crate::http::api::{self, PressForm};
@@ -23,6 +23,7 @@ pub(super) async fn page(
     who: Who,
     Path(id): Path<String>,
 ) -> Result<Response, Fault> {
+    let frame = frame(&state, &who).await?;
     let message = api::visible(&state, &who, &id).await?;
     let channel = message.place.channel.clone();
     let root = message.place.thread.unwrap_or(message.id);
@@ -33,7 +34,7 @@ pub(super) async fn page(
     let title = cards.first().map(|card| card.title.clone()).unwrap_or_default();
     let path = path_of(&channel);
     let values = context! { channel, path, root => root.as_str(), title, cards => Serde(cards) };
-    framed(&state, &who, "thread.html", values).await
+    Ok(framed(&state, "thread.html", frame, values))
 }
 
 /// One card: a piece of a page that the script brings up to date.

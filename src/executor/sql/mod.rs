@@ -1,0 +1,174 @@
+//! `sql`: one query or one statement on a PostgreSQL database. The text is the author's, values are bound; nothing
+//! that is typed in chat ever becomes SQL.
+
+mod fields;
+mod rows;
+mod session;
+mod text;
+
+use std::pin::pin;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use tokio::time::{Instant, timeout};
+
+pub use self::fields::Show;
+use self::fields::{Fields, Sql, Work};
+use self::session::{Fault, Progress};
+use super::{Action, ActionSpec, StepContext, Tools, read, schema_of};
+use crate::domain::plan::Plan;
+use crate::domain::runbook::Effect;
+use crate::domain::step::{Outcome, Report};
+
+/// Its row in the table.
+pub(super) const SPEC: ActionSpec = ActionSpec {
+    name: "sql",
+    summary: "Asks a PostgreSQL database one question, or changes it with one statement; values are bound.",
+    example: "database: {secret: shop_db}\n\
+              query: SELECT count(*) AS late FROM orders WHERE state = $1\n\
+              params: [pending]\n",
+    schema: schema_of::<Fields>,
+    parse: |with| Ok(Box::new(read::<Fields>(with)?.check()?)),
+};
+
+/// How long a cancelled statement has to say how it ended.
+const LAST_WORD: Duration = Duration::from_secs(5);
+/// How long a goodbye may take; nothing hangs on it.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+#[async_trait]
+impl Action for Sql {
+    fn effect(&self, declared: Option<Effect>) -> Result<Effect, String> {
+        let least = self.work.effect();
+        match declared {
+            Some(declared) if declared < least => {
+                Err(format!("this statement's effect is not {declared}: declare {least}"))
+            }
+            declared => Ok(declared.unwrap_or(least)),
+        }
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        vec![self.database.clone()]
+    }
+
+    async fn plan(&self, _tools: &Tools) -> Result<Plan, String> {
+        Ok(Plan {
+            action: SPEC.name.to_owned(),
+            effect: self.work.effect(),
+            target: format!("database {}", self.database),
+            line: self.line(),
+            exact: self.exact(),
+        })
+    }
+
+    async fn run(&self, cx: &StepContext) -> Outcome {
+        let progress = Progress::default();
+        let mut work = pin!(self.work(cx, &progress));
+        let ended = tokio::select! {
+            biased;
+            () = cx.cancel.cancelled() => None,
+            ended = timeout(cx.timeout, &mut work) => Some(ended),
+        };
+        let ended = match ended {
+            Some(Ok(ended)) => ended,
+            Some(Err(_)) => Err(stopped(&progress, &format!("not finished after {} s", cx.timeout.as_secs()))),
+            None => {
+                if let Ok(options) = session::address(&cx.tools, &self.database) {
+                    session::stop(&options, &progress).await;
+                }
+                // It may have ended by itself in the meantime: then that is what happened.
+                timeout(LAST_WORD, work).await.unwrap_or_else(|_| Err(stopped(&progress, "cancelled")))
+            }
+        };
+        match ended {
+            Ok(report) => Outcome::Done(report),
+            Err((facts, Fault::Failed(line))) => Outcome::Failed(Report { facts, line, output: None }),
+            Err((facts, Fault::Lost(line))) => cx.half_way(Report { facts, line, output: None }),
+        }
+    }
+}
+
+/// What was found before the fault, and the fault.
+type Broken = (Value, Fault);
+
+fn stopped(progress: &Progress, why: &str) -> Broken {
+    let why = format!("stopped: {why}");
+    (Value::Null, if progress.sent() { Fault::Lost(why) } else { Fault::Failed(why) })
+}
+
+fn nothing(fault: Fault) -> Broken {
+    (Value::Null, fault)
+}
+
+impl Sql {
+    async fn work(&self, cx: &StepContext, progress: &Progress) -> Result<Report, Broken> {
+        let begin = match self.work {
+            Work::Query { .. } | Work::Show(_) => Some("BEGIN READ ONLY"),
+            Work::Statement { transaction: true, .. } => Some("BEGIN"),
+            Work::Statement { transaction: false, .. } => None,
+        };
+        let deadline = Instant::now() + cx.timeout;
+        let options = session::address(&cx.tools, &self.database).map_err(nothing)?;
+        let opened = session::open(&options, begin, deadline, progress).await;
+        let mut connection = opened.map_err(|error| nothing(progress.fault(error)))?;
+        if cx.cancel.is_cancelled() {
+            return Err(stopped(progress, "cancelled"));
+        }
+        progress.sending();
+        let report = match &self.work {
+            Work::Query { .. } | Work::Show(_) => {
+                let facts = rows::read(&mut connection, (&self.work, &self.params), progress, &cx.tools.redactor).await;
+                found(facts.map_err(nothing)?)
+            }
+            Work::Statement { statement, expect_rows, transaction } => {
+                let done = session::bound(statement.text.clone(), &self.params).execute(&mut connection).await;
+                let affected = done.map_err(|error| nothing(progress.fault(error)))?.rows_affected();
+                if *transaction {
+                    settle(&mut connection, (affected, *expect_rows), cx, progress).await?;
+                }
+                Report { facts: json!({ "affected": affected }), line: rows_of(affected), output: None }
+            }
+        };
+        let _ = timeout(GOODBYE, connection.close()).await;
+        Ok(report)
+    }
+}
+
+/// Commits, or rolls back what affected another number of rows than expected.
+async fn settle(
+    connection: &mut PgConnection,
+    (affected, expected): (u64, Option<u64>),
+    cx: &StepContext,
+    progress: &Progress,
+) -> Result<(), Broken> {
+    let facts = json!({ "affected": affected });
+    let wrong = match expected {
+        Some(expected) if expected != affected => {
+            format!("{}, where {expected} was expected: rolled back", rows_of(affected))
+        }
+        _ if cx.cancel.is_cancelled() => "cancelled before it was committed: rolled back".to_owned(),
+        _ => {
+            let committed = connection.execute("COMMIT").await;
+            return committed.map(|_| ()).map_err(|error| (facts, progress.fault(error)));
+        }
+    };
+    // Without this the server does the same when the connection closes.
+    let _ = timeout(GOODBYE, connection.execute("ROLLBACK")).await;
+    Err((facts, Fault::Failed(wrong)))
+}
+
+fn found(facts: Map<String, Value>) -> Report {
+    let count = facts.get("rows").and_then(Value::as_array).map_or(0, Vec::len);
+    let line = match facts.get("truncated") {
+        Some(Value::Bool(true)) => format!("the first {count} rows; there are more"),
+        _ => rows_of(count as u64),
+    };
+    Report { facts: Value::Object(facts), line, output: None }
+}
+
+fn rows_of(count: u64) -> String {
+    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+}

@@ -1,0 +1,125 @@
+//! Rows as facts: the server turns each into JSON, so that every type there is can be shown; here they are counted,
+//! cut and put under their names.
+
+use futures_util::TryStreamExt as _;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::{Map, Value, json};
+use sqlx::postgres::PgRow;
+use sqlx::{Column as _, PgConnection, Row as _, TypeInfo as _};
+
+use super::fields::{Param, Show, Work};
+use super::session::{Fault, Progress, bound};
+use crate::executor::output::beginning;
+use crate::executor::redact::{Redactor, map_text};
+
+/// Rows that are kept.
+const ROWS: usize = 200;
+/// Bytes of one text in a row that are kept.
+const CELL: usize = 4 * 1024;
+/// Characters of one row that are read.
+const ROW: usize = 64 * 1024;
+/// Bytes of all rows together that are kept.
+const ALL: usize = 256 * 1024;
+
+const ACTIVITY: &str = "SELECT pid, usename AS user, application_name AS application, host(client_addr) AS client, \
+     state, wait_event_type AS waits_for, \
+     extract(epoch FROM clock_timestamp() - query_start)::bigint AS seconds, left(query, 200) AS query \
+     FROM pg_stat_activity \
+     WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid() \
+     ORDER BY state = 'active' DESC NULLS LAST, query_start NULLS LAST, pid";
+const SIZES: &str = "SELECT bytes, pg_size_pretty(bytes) AS size, kind, name FROM (\
+     SELECT pg_database_size(current_database()) AS bytes, 'database' AS kind, current_database()::text AS name \
+     UNION ALL (SELECT pg_total_relation_size(c.oid), 'table', n.nspname || '.' || c.relname \
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+     WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
+     AND n.nspname NOT LIKE 'pg_toast%' ORDER BY 1 DESC LIMIT 50)) s ORDER BY kind = 'database' DESC, bytes DESC, name";
+
+/// A row's columns in their order.
+struct Columns(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Columns {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Ordered;
+        impl<'de> Visitor<'de> for Ordered {
+            type Value = Columns;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a row")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Columns, A::Error> {
+                let mut columns = Vec::new();
+                while let Some(column) = map.next_entry()? {
+                    columns.push(column);
+                }
+                Ok(Columns(columns))
+            }
+        }
+        deserializer.deserialize_map(Ordered)
+    }
+}
+
+/// Reads what a query or a look finds, as facts.
+pub(super) async fn read(
+    connection: &mut PgConnection,
+    (work, params): (&Work, &[Param]),
+    progress: &Progress,
+    redactor: &Redactor,
+) -> Result<Map<String, Value>, Fault> {
+    let (text, nests) = match work {
+        Work::Query { statement, nests } => (statement.text.as_str(), *nests),
+        Work::Show(Show::Activity) => (ACTIVITY, true),
+        Work::Show(Show::Sizes) => (SIZES, true),
+        Work::Statement { .. } => return Err(Fault::Failed("a statement has no rows".to_owned())),
+    };
+    let text = match nests {
+        true => format!("SELECT left(row_to_json(q)::text, {ROW}) FROM (\n{text}\n) q LIMIT {}", ROWS + 1),
+        false => text.to_owned(),
+    };
+    let query = bound(text, params);
+    let (mut rows, mut first, mut size, mut truncated) = (Vec::new(), Value::Null, 0, false);
+    let mut found = query.fetch(connection);
+    while let Some(row) = found.try_next().await.map_err(|error| progress.fault(error))? {
+        let Columns(columns) = if nests { nested(&row, rows.len())? } else { plain(&row) };
+        let columns: Vec<(String, Value)> =
+            columns.into_iter().map(|(name, value)| (name, cut(redactor, &value))).collect();
+        size += json!(columns).to_string().len();
+        truncated = rows.len() == ROWS || size > ALL;
+        if truncated {
+            break;
+        }
+        if rows.is_empty() {
+            first = columns.first().map(|(_, value)| value.clone()).unwrap_or_default();
+        }
+        rows.push(Value::Object(columns.into_iter().collect()));
+    }
+    let facts =
+        [("count", json!(rows.len())), ("value", first), ("truncated", json!(truncated)), ("rows", json!(rows))];
+    Ok(facts.into_iter().map(|(name, fact)| (name.to_owned(), fact)).collect())
+}
+
+/// A row that the server made JSON of.
+fn nested(row: &PgRow, number: usize) -> Result<Columns, Fault> {
+    let text: String = row.try_get(0).map_err(|error| Fault::Failed(error.to_string()))?;
+    serde_json::from_str(&text).map_err(|error| {
+        let why = match text.chars().count() {
+            ROW.. => format!("it is longer than {ROW} characters; choose columns, or cut them with left(…)"),
+            _ => format!("{error}; cast its columns to text"),
+        };
+        Fault::Failed(format!("row {} cannot be shown: {why}", number + 1))
+    })
+}
+
+/// A row of SHOW or EXPLAIN, whose columns are text or JSON.
+fn plain(row: &PgRow) -> Columns {
+    let value = |at: usize| match row.try_get::<Option<String>, _>(at) {
+        Ok(text) => json!(text),
+        Err(_) => row.try_get::<Value, _>(at).unwrap_or_else(|_| json!(row.column(at).type_info().name())),
+    };
+    Columns(row.columns().iter().map(|column| (column.name().to_owned(), value(column.ordinal()))).collect())
+}
+
+/// Redacted before it is cut: half a secret would not be known.
+fn cut(redactor: &Redactor, value: &Value) -> Value {
+    map_text(value, &|text| beginning(&redactor.text(text), CELL).to_owned())
+}
