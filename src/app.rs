@@ -121,10 +121,10 @@ impl App {
     fn reload(&self) {
         let config = match Config::load(self.config_path.as_deref(), &crate::config::environment()) {
             Ok(config) => config,
-            Err(problems) => return tell_refused("configuration", &problems),
+            Err(problems) => return self.refuse("configuration", &problems),
         };
         match catalog::load(&self.catalog_path, &config.settings) {
-            Err(problems) => tell_refused("catalogue", &problems),
+            Err(problems) => self.refuse("catalogue", &problems),
             Ok(catalog) => {
                 tracing::info!(runbooks = catalog.all().count(), "configuration and runbooks were read again");
                 self.take(&config, catalog);
@@ -132,20 +132,24 @@ impl App {
         }
     }
 
+    fn refuse(&self, what: &str, problems: &[crate::problem::Problem]) {
+        let text = catalog::render(problems, catalog::Format::Text);
+        tracing::error!(
+            what,
+            problems = problems.len(),
+            "what was read again is wrong, so the last good one stays:\n{text}"
+        );
+        let told =
+            format!("the last change of the {what} has {} problems; the good one before it stays", problems.len());
+        self.http.refused(Some(told));
+    }
+
     fn take(&self, config: &Config, catalog: Catalog) {
         self.engine.settings.store(Arc::new(config.settings.clone()));
         self.engine.catalog.store(Arc::new(catalog));
         self.http.reload(config);
+        self.http.refused(None);
     }
-}
-
-fn tell_refused(what: &str, problems: &[crate::problem::Problem]) {
-    let text = catalog::render(problems, catalog::Format::Text);
-    tracing::error!(
-        what,
-        problems = problems.len(),
-        "what was read again is wrong, so the last good one stays:\n{text}"
-    );
 }
 
 /// The tools of the actions, which redact every secret that the configuration holds.

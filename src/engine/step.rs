@@ -100,12 +100,7 @@ impl Engine {
         let settings = self.settings.load_full();
         let words = self.words();
         let failed = |line: String| Outcome::Failed(Report { line, ..Report::default() });
-        let full = if next.runbook.contains('/') {
-            next.runbook.clone()
-        } else {
-            format!("{}/{}", run.body.runbook.pack, next.runbook)
-        };
-        let next = Invocation { runbook: full, env: next.env.or_else(|| run.body.env.clone()), ..next };
+        let next = Invocation { env: next.env.or_else(|| run.body.env.clone()), ..next };
         let Ok(request) = self.check(&settings, &next, &Args::new(), Some(&run.body.place.channel)) else {
             return Ok(failed(words.say("card.unknown_command", context! { word => next.runbook })));
         };

@@ -56,6 +56,11 @@
 
   async function bring(id, place) {
     const shown = document.getElementById("m-" + id);
+    if (shown?.matches(":active")) {
+      // A press in between: replaced now, the button would never hear of its end.
+      setTimeout(() => { due.set(id, place); work(); }, 200);
+      return;
+    }
     if (shown && busy(shown)) {
       shown.addEventListener("focusout", () => { due.set(id, place); setTimeout(work, 300); }, { once: true });
       return;
@@ -67,7 +72,7 @@
     localize(fresh);
     const follow = nearEnd();
     if (shown) {
-      if (busy(shown)) { due.set(id, place); return; }
+      if (busy(shown) || shown.matches(":active")) { due.set(id, place); return; }
       const focused = shown.contains(document.activeElement);
       shown.replaceWith(fresh);
       if (focused) fresh.focus({ preventScroll: true });
