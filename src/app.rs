@@ -177,7 +177,7 @@ async fn open_store(config: &Config) -> std::result::Result<Store, StoreError> {
             Ok(()) => break,
         }
     }
-    store.claim_alone().await?;
+    store.claim_alone()?;
     Ok(store)
 }
 

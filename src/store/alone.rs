@@ -3,18 +3,9 @@
 
 use std::fs::{File, TryLockError};
 use std::sync::PoisonError;
-use std::time::Duration;
-
-use tokio::time::Instant;
 
 use super::db::Inner;
 use super::{Result, Store, StoreError};
-
-/// How long a lock is waited for: a program that was being started when the last process was killed holds that
-/// process's lock until it has become itself.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// How often it is tried.
-const LOOK: Duration = Duration::from_millis(20);
 
 impl Store {
     /// Claims the database for this process until its last [`Store`] is dropped. On PostgreSQL several replicas may
@@ -22,10 +13,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unusable`] when another process has it, or the lock file cannot be made.
-    pub async fn claim_alone(&self) -> Result<()> {
+    pub fn claim_alone(&self) -> Result<()> {
         let Inner::Sqlite { options, alone, .. } = &*self.inner else { return Ok(()) };
-        let held = || alone.lock().unwrap_or_else(PoisonError::into_inner);
-        if held().is_some() {
+        let mut alone = alone.lock().unwrap_or_else(PoisonError::into_inner);
+        if alone.is_some() {
             return Ok(());
         }
         let database = options.get_filename();
@@ -38,22 +29,16 @@ impl Store {
             ))
         };
         let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-        let until = Instant::now() + PATIENCE;
-        loop {
-            match file.try_lock() {
-                Ok(()) => {
-                    *held() = Some(file);
-                    return Ok(());
-                }
-                Err(TryLockError::WouldBlock) if Instant::now() < until => tokio::time::sleep(LOOK).await,
-                Err(TryLockError::WouldBlock) => {
-                    return Err(StoreError::Unusable(format!(
-                        "another process serves {}: stop it first, or use PostgreSQL, which several may share",
-                        database.display()
-                    )));
-                }
-                Err(TryLockError::Error(error)) => return Err(failed(error)),
+        match file.try_lock() {
+            Ok(()) => {
+                *alone = Some(file);
+                Ok(())
             }
+            Err(TryLockError::WouldBlock) => Err(StoreError::Unusable(format!(
+                "another process serves {}: stop it first, or use PostgreSQL, which several may share",
+                database.display()
+            ))),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
         }
     }
 }

@@ -24,7 +24,7 @@ const REST: Duration = Duration::from_secs(30);
 /// Checks, drives, checks.
 pub async fn check(life: &Life) {
     let clock = world::clock(life);
-    let engine = world::engine(life, &clock, &Wake::default()).await;
+    let engine = world::engine(life, &clock, &Wake::default());
     let mut wrong = Vec::new();
     let before = State::read(&engine.store, &life.dir).await;
     journal(&before, &mut wrong);

@@ -58,7 +58,7 @@ async fn serve(life: &Life) {
     let replicas = if life.url.starts_with("postgres") { 2 } else { 1 };
     let mut engines = Vec::new();
     for _ in 0..replicas {
-        let engine = world::engine(life, &clock, &wake).await;
+        let engine = world::engine(life, &clock, &wake);
         engine.recover().await.unwrap();
         let serving = engine.clone();
         tokio::spawn(async move { serving.run(CancellationToken::new()).await });

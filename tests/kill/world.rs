@@ -45,11 +45,11 @@ pub fn clock(life: &Life) -> Clock {
 }
 
 /// An engine of a life; on SQLite it takes the file for this process alone.
-pub async fn engine(life: &Life, clock: &Clock, wake: &Wake) -> Arc<Engine> {
+pub fn engine(life: &Life, clock: &Clock, wake: &Wake) -> Arc<Engine> {
     let config = Config::read("kill.yaml", CONFIG, &BTreeMap::new()).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let catalog = catalogue(&life.dir.join("commands"), &config);
     let store = Store::open(&life.url).unwrap();
-    store.claim_alone().await.unwrap();
+    store.claim_alone().unwrap();
     Engine::new(Parts {
         store,
         clock: clock.clone(),
