@@ -45,6 +45,7 @@ impl Engine {
                 Some(press) => self.dispatch(&mut tx, &heard, press, values).await?,
             },
         }
+        fail::fail_point!("engine.before_press_commit");
         tx.commit().await
     }
 

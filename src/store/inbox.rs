@@ -9,6 +9,7 @@ use super::sql::{count, exec, fetch_all, fetch_one, fetch_optional, journal_poin
 use super::{Db, Result, Store, Tx};
 use crate::clock::Timestamp;
 use crate::domain::actor::{PersonId, Place};
+use crate::faults::seeded;
 use crate::id::{DeliveryId, MessageId, ReplicaId};
 
 // The update changes nothing; it makes the statement give the first one's id.
@@ -113,6 +114,15 @@ pub async fn accept(store: &Store, delivery: NewDelivery) -> Result<DeliveryId> 
         input: serde_json::to_string(&delivery.input)?,
         at: delivery.at,
     };
+    if seeded("defect.acknowledge_before_commit") {
+        let (store, id) = (store.clone(), row.id.clone());
+        tokio::spawn(async move { put(&store, row).await });
+        return Ok(id);
+    }
+    put(store, row).await
+}
+
+async fn put(store: &Store, row: Row) -> Result<DeliveryId> {
     match &*store.inner {
         Inner::Sqlite { intake, .. } => intake.put(store, row).await,
         // It gathers the commits of many connections by itself: a statement is a transaction.

@@ -174,5 +174,29 @@ steps:
 "##,
 );
 
+/// A program that is given a secret, and tells it in every way it knows; and one that fails over it.
+pub const LEAK: (&str, &str) = (
+    "shop/leak.yaml",
+    r##"
+name: leak
+summary: Tells what it was given
+environments: [prod, dev]
+allow:
+  - { roles: [operator] }
+steps:
+  - id: tell
+    title: Tell it
+    action: shell
+    effect: change
+    with: { argv: ["${dir}/tell"], env: { TOKEN: { secret: canary } } }
+    expect: [ { fact: stdout, contains: nothing-like-it, label: told } ]
+    on_fail: continue
+  - id: call
+    title: Send it
+    action: http
+    with: { url: "http://127.0.0.1:9/{{ run.id }}", headers: { Authorization: { secret: canary, prefix: "Bearer " } } }
+"##,
+);
+
 /// All of them.
-pub const ALL: &[(&str, &str)] = &[ROLLBACK, HEALTH, WIPE, MIGRATE, SLOW, SHIFT, PICK];
+pub const ALL: &[(&str, &str)] = &[ROLLBACK, HEALTH, WIPE, MIGRATE, SLOW, SHIFT, PICK, LEAK];
