@@ -177,7 +177,14 @@ async fn open_store(config: &Config) -> std::result::Result<Store, StoreError> {
             Ok(()) => break,
         }
     }
-    store.claim_alone()?;
+    // A process that was killed gives its lock back when its last child has let go of it, a moment later.
+    let mut tries = 0..20;
+    while let Err(error) = store.claim_alone() {
+        if tries.next().is_none() {
+            return Err(error);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     Ok(store)
 }
 

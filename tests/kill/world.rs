@@ -49,7 +49,10 @@ pub fn engine(life: &Life, clock: &Clock, wake: &Wake) -> Arc<Engine> {
     let config = Config::read("kill.yaml", CONFIG, &BTreeMap::new()).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let catalog = catalogue(&life.dir.join("commands"), &config);
     let store = Store::open(&life.url).unwrap();
-    store.claim_alone().unwrap();
+    // A child between fork and exec holds its dead parent's files for a moment.
+    while store.claim_alone().is_err() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
     Engine::new(Parts {
         store,
         clock: clock.clone(),

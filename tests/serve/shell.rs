@@ -81,7 +81,7 @@ async fn the_doctor_tells_what_is_and_what_to_do() {
     install.write("commands/ops/broken.yaml", "name: [\n");
     assert_eq!(findings().await, (1, "error".into(), "ok".into(), "ok".into()));
     let text = install.sereno(&["doctor"]).await;
-    assert!(text.out.contains("ERROR") && text.out.contains("sereno check"), "{text:#?}");
+    assert!(text.out.contains("error") && text.out.contains("sereno check"), "{text:#?}");
 }
 
 #[tokio::test]

@@ -198,7 +198,11 @@ async fn a_value_is_chosen_among_what_an_earlier_step_found() {
 
         let wrong = only(s.person("ana").says("#infra", "/ops pick v9 dev").await);
         assert_eq!(wrong.card.state, "failed");
-        assert!(wrong.card.text().contains("version cannot be “v9”: found were v7, v8."), "{}", wrong.card.text());
+        assert!(
+            wrong.card.text().contains("version cannot be “v9”: the choices found are v7, v8."),
+            "{}",
+            wrong.card.text()
+        );
         let right = only(s.person("ana").says("#infra", "/ops pick v8 prod").await);
         assert!(right.card.text().contains("deploy put v8"), "{}", right.card.text());
         assert_eq!(s.effects(), ["put v7"]);

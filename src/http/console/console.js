@@ -73,9 +73,13 @@
     const follow = nearEnd();
     if (shown) {
       if (busy(shown) || shown.matches(":active")) { due.set(id, place); return; }
-      const focused = shown.contains(document.activeElement);
+      const focused = shown.contains(document.activeElement) && document.activeElement;
       shown.replaceWith(fresh);
-      if (focused) fresh.focus({ preventScroll: true });
+      if (focused) {
+        // Who goes by keyboard stays on the button they were on, if it is still there.
+        const same = [...fresh.querySelectorAll("button")].find((button) => focused.value && button.value === focused.value);
+        (same || fresh).focus({ preventScroll: true });
+      }
     } else {
       log.querySelector(".empty")?.remove();
       log.append(fresh);
