@@ -8,6 +8,7 @@ use super::Engine;
 use super::post::incident_stream;
 use super::start::Start;
 use crate::chat::cards;
+use crate::clock::Timestamp;
 use crate::command::{self, Command, Request, Scene, Unclear};
 use crate::domain::actor::{Actor, Place, Platform};
 use crate::domain::incident::Incident;
@@ -25,6 +26,8 @@ use crate::store::{Result, Tx, inbox, incidents};
 pub(super) struct Heard {
     /// The request.
     pub delivery: DeliveryId,
+    /// When it came in.
+    pub at: Timestamp,
     /// Who.
     pub actor: Actor,
     /// Where.
@@ -52,7 +55,8 @@ impl Engine {
             None => None,
         };
         let settings = self.settings.load_full();
-        let heard = Heard { delivery: delivery.id.clone(), actor, place: place.clone(), incident, settings };
+        let (id, at) = (delivery.id.clone(), delivery.at);
+        let heard = Heard { delivery: id, at, actor, place: place.clone(), incident, settings };
         let parsed = match addressed(text, place.platform) {
             Some(line) => Some(self.parse(&heard, line).await?),
             None => None,

@@ -197,6 +197,10 @@ impl Engine {
             let Some(moved) = approvals::get(tx, id).await? else { return Ok(()) };
             approval = moved;
         }
+        // Pressed for an earlier plan, whose button had the same name.
+        if heard.at < approval.created_at {
+            return self.tell(tx, heard, "button_gone", context! {}).await;
+        }
         let mut votes = approvals::votes(tx, id).await?;
         let Some(run) = runs::get(tx, &approval.run).await? else { return Ok(()) };
         let now = self.clock.now();

@@ -46,6 +46,9 @@ impl Engine {
         reason: Option<String>,
     ) -> Result<()> {
         let Some(mut approval) = approvals::get(tx, id).await? else { return Ok(()) };
+        if heard.at < approval.created_at {
+            return self.tell(tx, heard, "button_gone", context! {}).await;
+        }
         let Some(run) = runs::get(tx, &approval.run).await? else { return Ok(()) };
         if let Some(card) = self.glass_objection(tx, heard, &approval, reason.as_deref()).await? {
             self.whisper(tx, &heard.place, &heard.actor.id, &card, &heard.delivery).await?;

@@ -37,7 +37,8 @@ impl Engine {
             Some(root) => incidents::of_thread(&mut tx, root).await?,
             None => None,
         };
-        let heard = Heard { delivery: delivery.id.clone(), actor: actor.clone(), place, incident, settings };
+        let (id, at) = (delivery.id.clone(), delivery.at);
+        let heard = Heard { delivery: id, at, actor: actor.clone(), place, incident, settings };
         match found.filter(visible) {
             None => self.tell(&mut tx, &heard, "no_such_message", context! {}).await?,
             Some(found) => match press_of(&found, button) {
@@ -160,6 +161,10 @@ impl Engine {
     /// A person has looked what became of an unknown step.
     async fn settle_unknown(&self, tx: &mut Tx, heard: &Heard, at: (&RunId, usize), happened: bool) -> Result<()> {
         let Some((run, mut step)) = self.step_at(tx, heard, at, StepState::Unknown).await? else { return Ok(()) };
+        // Somebody looked after an earlier attempt, which says nothing of this one.
+        if step.body.ended_at.is_some_and(|lost| heard.at < lost) {
+            return self.tell(tx, heard, "step_moved_on", context! {}).await;
+        }
         if !may_run(heard, &run) {
             return self.tell(tx, heard, "not_known_here", context! {}).await;
         }

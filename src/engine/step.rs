@@ -56,6 +56,9 @@ impl Engine {
             step.not_before = Some(self.clock.now().after(delay));
             (step.owner, step.lease_until) = (None, None);
         }
+        if event == StepEvent::Lose {
+            step.body.ended_at = Some(self.clock.now());
+        }
         let body = json!({
             "run": run.id, "step": step.body.step.title, "position": step.position, "attempt": step.attempt,
             "event": event, "outcome": outcome, "verdicts": step.body.verdicts,

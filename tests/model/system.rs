@@ -93,6 +93,7 @@ struct Life {
 pub struct Press {
     pub delivery: DeliveryId,
     pub run: String,
+    pub at: Timestamp,
 }
 
 /// All that can be seen at one moment.
@@ -254,7 +255,7 @@ impl System {
         let values = BTreeMap::new();
         let delivery = self.accept(key, Input::Press { by: who.into(), place: place(), message, button, values });
         self.presses.insert(delivery.clone());
-        Some(Press { delivery, run: run.id.to_string() })
+        Some(Press { delivery, run: run.id.to_string(), at: self.clock.now() })
     }
 
     fn accept(&self, key: String, input: Input) -> DeliveryId {

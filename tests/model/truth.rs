@@ -20,8 +20,8 @@ const EXPIRES: i64 = 10 * 60 * 1_000;
 pub struct Truth {
     /// Whether the last deed lets the system do anything.
     drives: bool,
-    /// Approvals pressed for, and not certainly dealt with: who, and on which run.
-    open: BTreeMap<DeliveryId, (String, String)>,
+    /// Approvals pressed for, and not certainly dealt with, by whom.
+    open: BTreeMap<DeliveryId, (String, Press)>,
     /// Presses that were seen, so that a repeated one is none.
     seen: BTreeSet<DeliveryId>,
     /// Who may have approved what, with the right to.
@@ -38,7 +38,7 @@ impl Truth {
         if let (Deed::Press { who, button: "approve", .. }, Some(press)) = (deed, press)
             && self.seen.insert(press.delivery.clone())
         {
-            self.open.insert(press.delivery, ((*who).to_owned(), press.run));
+            self.open.insert(press.delivery.clone(), ((*who).to_owned(), press));
         }
     }
 
@@ -58,11 +58,13 @@ impl Truth {
 
     /// Presses that the system may have dealt with in this deed.
     fn counts(&mut self, look: &Look) {
-        for (who, run) in self.open.values() {
-            let may = who != "ana" && look.leads.contains(who);
-            let approvals = look.runs.iter().filter(|(of, _, _)| of.id.as_str() == run).flat_map(|(_, _, all)| all);
-            for approval in approvals.filter(|approval| may && look.now.0 < approval.created_at.0 + EXPIRES) {
-                self.votes.entry(approval.id.clone()).or_default().insert(who.clone());
+        for (who, press) in self.open.values().filter(|(who, _)| who != "ana" && look.leads.contains(who)) {
+            let of_run = look.runs.iter().filter(|(run, _, _)| run.id.as_str() == press.run);
+            for approval in of_run.flat_map(|(_, _, approvals)| approvals) {
+                let asked = approval.created_at;
+                if press.at >= asked && look.now.0 < asked.0 + EXPIRES {
+                    self.votes.entry(approval.id.clone()).or_default().insert(who.clone());
+                }
             }
         }
         self.open.retain(|delivery, _| !look.done.contains(delivery));

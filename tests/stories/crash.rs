@@ -1,5 +1,10 @@
 //! Crashes: what was under way when the process died is shown as unknown, and a person decides.
 
+use std::time::Duration;
+
+use sereno::id::ReplicaId;
+use sereno::store::inbox;
+
 use crate::approvals::{program, world};
 use crate::books::ALL;
 use crate::harness::{Heard, Story, only, story};
@@ -13,7 +18,7 @@ async fn dies_in_mid_step(s: &mut Story) -> Heard {
     let ask = s.hears("#infra").await;
     s.person("leo").clicks(&ask, "approve", &[]).await;
     s.until(async |s| s.effects() == ["started"]).await;
-    s.clock.forward(std::time::Duration::from_secs(10));
+    s.clock.forward(Duration::from_secs(10));
     s.restarts().await;
     s.settles().await;
     s.message(&ask.id).await
@@ -54,6 +59,52 @@ async fn running_it_again_takes_a_new_approval() {
     .await;
 }
 
+/// A press that a replica took with it, and that comes back once its lease is over.
+async fn presses_and_is_not_heard(s: &Story, who: &'static str, card: &Heard, button: &str) {
+    s.person(who).clicks(card, button, &[]).await;
+    let (mut tx, now) = (s.database.begin().await.unwrap(), s.clock.now());
+    inbox::claim(&mut tx, &ReplicaId::new(), now, now.after(Duration::from_secs(30)), 10).await.unwrap();
+    tx.commit().await.unwrap();
+    s.clock.forward(Duration::from_secs(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_press_on_an_unknown_step_says_nothing_of_a_later_attempt() {
+    story(ALL, async |s| {
+        world(s);
+        program(s, "slow", "#!/bin/sh\necho started >> \"$(dirname \"$0\")/effects\"\nexec sleep 5\n");
+        s.person("ana").sends("#infra", None, "/ops slow dev").await;
+        s.until(async |s| s.effects().len() == 1).await;
+        s.clock.forward(Duration::from_secs(10));
+        s.restarts().await;
+        s.settles().await;
+        let card = s.hears("#infra").await;
+        assert_eq!(card.card.state, "unknown", "{}", card.card.text());
+        presses_and_is_not_heard(s, "ana", &card, "rerun").await;
+        s.person("ana").clicks(&card, "rerun", &[]).await;
+        s.until(async |s| s.effects().len() == 2).await;
+        s.clock.forward(Duration::from_secs(60));
+        s.restarts().await;
+        s.settles().await;
+        assert_eq!(s.message(&card.id).await.card.state, "unknown");
+        assert_eq!(s.effects().len(), 2, "nobody looked after the second attempt");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_approval_says_nothing_of_a_later_plan() {
+    story(ALL, async |s| {
+        let card = dies_in_mid_step(s).await;
+        presses_and_is_not_heard(s, "eva", &card, "approve").await;
+        s.person("ana").presses(&card, "rerun").await;
+        s.waits(Duration::from_secs(60)).await;
+        assert_eq!(s.message(&card.id).await.card.state, "awaiting_approval");
+        assert_eq!(s.effects(), ["started"], "the second plan was approved by nobody");
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_were_accepted_outlive_a_crash() {
     story(ALL, async |s| {
@@ -77,7 +128,7 @@ async fn the_audit_trails_head_is_posted_while_it_moves() {
         settings.audit_channel = Some("#all".into());
         s.engine.settings.store(std::sync::Arc::new(settings));
         s.person("vic").says("#infra", "/ops health prod").await;
-        s.waits(std::time::Duration::from_secs(3600)).await;
+        s.waits(Duration::from_secs(3600)).await;
         let head = s.hears("#all").await.card.title;
         let posted = head.split("--head ").nth(1).unwrap().split('`').next().unwrap().to_owned();
         let (seq, hash) = posted.split_once(':').unwrap();
