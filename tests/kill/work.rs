@@ -16,8 +16,8 @@ use sereno::store::messages;
 use crate::dice::Dice;
 use crate::life::Life;
 
-/// Things that people do in a life.
-const DEEDS: u64 = 28;
+/// Things that people do in a life, if no kill comes before.
+const DEEDS: u64 = 100;
 /// What they ask for.
 const LINES: &[&str] = &["wipe", "wipe", "wipe", "move", "touch", "poke", "rest", "chain"];
 const TARGETS: &[&str] = &["api", "web", "db", "mail"];
