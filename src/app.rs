@@ -20,9 +20,6 @@ use crate::store::wake::Wake;
 use crate::store::{Store, StoreError};
 use crate::words::Words;
 
-/// How long a start waits for a database that does not answer yet.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// A program made of its parts, not yet running.
 pub struct App {
     /// The engine.
@@ -124,10 +121,10 @@ impl App {
     fn reload(&self) {
         let config = match Config::load(self.config_path.as_deref(), &crate::config::environment()) {
             Ok(config) => config,
-            Err(problems) => return tell_refused("configuration", &problems),
+            Err(problems) => return self.refuse("configuration", &problems),
         };
         match catalog::load(&self.catalog_path, &config.settings) {
-            Err(problems) => tell_refused("catalogue", &problems),
+            Err(problems) => self.refuse("catalogue", &problems),
             Ok(catalog) => {
                 tracing::info!(runbooks = catalog.all().count(), "configuration and runbooks were read again");
                 self.take(&config, catalog);
@@ -135,20 +132,24 @@ impl App {
         }
     }
 
+    fn refuse(&self, what: &str, problems: &[crate::problem::Problem]) {
+        let text = catalog::render(problems, catalog::Format::Text);
+        tracing::error!(
+            what,
+            problems = problems.len(),
+            "what was read again is wrong, so the last good one stays:\n{text}"
+        );
+        let told =
+            format!("the last change of the {what} has {} problems; the good one before it stays", problems.len());
+        self.http.refused(Some(told));
+    }
+
     fn take(&self, config: &Config, catalog: Catalog) {
         self.engine.settings.store(Arc::new(config.settings.clone()));
         self.engine.catalog.store(Arc::new(catalog));
         self.http.reload(config);
+        self.http.refused(None);
     }
-}
-
-fn tell_refused(what: &str, problems: &[crate::problem::Problem]) {
-    let text = catalog::render(problems, catalog::Format::Text);
-    tracing::error!(
-        what,
-        problems = problems.len(),
-        "what was read again is wrong, so the last good one stays:\n{text}"
-    );
 }
 
 /// The tools of the actions, which redact every secret that the configuration holds.
@@ -168,7 +169,7 @@ async fn open_store(config: &Config) -> std::result::Result<Store, StoreError> {
     let started = tokio::time::Instant::now();
     loop {
         match store.migrate().await {
-            Err(error @ StoreError::Away(_)) if started.elapsed() < PATIENCE => {
+            Err(error @ StoreError::Away(_)) if started.elapsed() < config.store_wait => {
                 tracing::warn!(%error, "{}", Words(config.settings.language).get("cli.store_waits"));
                 tokio::time::sleep(Duration::from_secs(2)).await;
             }
@@ -176,7 +177,14 @@ async fn open_store(config: &Config) -> std::result::Result<Store, StoreError> {
             Ok(()) => break,
         }
     }
-    store.claim_alone()?;
+    // A process that was killed gives its lock back when its last child has let go of it, a moment later.
+    let mut tries = 0..20;
+    while let Err(error) = store.claim_alone() {
+        if tries.next().is_none() {
+            return Err(error);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     Ok(store)
 }
 

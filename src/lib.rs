@@ -13,6 +13,7 @@ pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod executor;
+mod faults;
 pub mod hooks;
 pub mod http;
 pub mod id;

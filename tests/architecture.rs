@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const MAY: &[(&str, &[&str])] = &[
     ("id", &[]),
     ("clock", &[]),
+    ("faults", &[]),
     ("secret", &["domain"]),
     ("problem", &["words"]),
     ("telemetry", &["domain"]),
@@ -20,10 +21,13 @@ const MAY: &[(&str, &[&str])] = &[
     ("config", &["domain", "secret", "problem", "words", "hooks", "clock"]),
     ("hooks", &["domain", "clock"]),
     ("chat", &["domain", "id", "clock", "words"]),
-    ("store", &["domain", "id", "clock"]),
+    ("store", &["domain", "id", "clock", "faults"]),
     (
         "engine",
-        &["domain", "command", "catalog", "chat", "executor", "store", "clock", "id", "hooks", "secret", "words"],
+        &[
+            "domain", "command", "catalog", "chat", "executor", "store", "clock", "id", "hooks", "secret", "words",
+            "faults",
+        ],
     ),
     ("http", &["engine", "chat", "domain", "config", "store", "id", "clock", "secret", "words", "hooks", "command"]),
     ("audit", &["domain", "engine", "store"]),

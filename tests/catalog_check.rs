@@ -44,21 +44,21 @@ fn a_sound_file_has_no_problems() {
 fn each_rule_of_a_runbook_is_held() {
     for (keys, under, says) in [
         ("sumary: x", "sumary", "means nothing here"),
-        ("summary: y", "summary", "not sound YAML"),
+        ("summary: y", "summary", "not valid YAML"),
         ("about: Call {{ x }}", "Call", "not filled here"),
         ("allow: []", "allow", "Nobody may ask"),
         ("allow: [{ roles: [dba] }]", "dba", "Nobody holds"),
-        ("allow: [{ roles: [opperator] }]", "opperator", "no role"),
+        ("allow: [{ roles: [opperator] }]", "opperator", "not a role"),
         ("allow: [{ roles: [operator], environments: [dev, dev] }]", "dev", "twice"),
-        ("allow: [{ roles: [operator], channels: ['#nowhere'] }]", "'#nowhere'", "no channel"),
+        ("allow: [{ roles: [operator], channels: ['#nowhere'] }]", "'#nowhere'", "not a channel"),
         ("allow: [{ roles: [operator], when: { size: [s] } }]", "size", "no parameter"),
-        ("environments: [dev, prod, staging]", "staging", "no environment of the configuration"),
+        ("environments: [dev, prod, staging]", "staging", "not an environment of the configuration"),
         (
             "environments: []\nallow: [{ roles: [operator], environments: [dev] }]",
             "dev",
-            "no environment of this runbook",
+            "not an environment of this runbook",
         ),
-        ("channels: ['infra']", "'infra'", "no channel"),
+        ("channels: ['infra']", "'infra'", "not a channel"),
         ("alerts: [{}]", "{", "every alert"),
         ("alerts: [{ code: 500 }]", "500", "expected here: text"),
         ("next: [rollbak]", "rollbak", "no runbook"),
@@ -72,9 +72,9 @@ fn each_rule_of_a_runbook_is_held() {
         ("schedule: [{ cron: '0 0 8 * * 1', channel: '#infra', env: dev }]", "'0", "cron"),
         ("schedule: [{ cron: '61 8 * * *', channel: '#infra', env: dev }]", "'61", "cron"),
         ("schedule: [{ cron: '0 8 * * *', zone: Madrid, channel: '#infra', env: dev }]", "Madrid", "time zone"),
-        ("schedule: [{ cron: '0 8 * * *', channel: '#nowhere', env: dev }]", "'#nowhere'", "no channel"),
+        ("schedule: [{ cron: '0 8 * * *', channel: '#nowhere', env: dev }]", "'#nowhere'", "not a channel"),
         ("schedule: [{ cron: '0 8 * * *', channel: '#infra' }]", "{", "“env” is missing"),
-        ("schedule: [{ cron: '0 8 * * *', channel: '#infra', env: qa }]", "qa", "no environment of this runbook"),
+        ("schedule: [{ cron: '0 8 * * *', channel: '#infra', env: qa }]", "qa", "not an environment of this runbook"),
     ] {
         let text = book(keys, "");
         let found = told(&text);
@@ -85,7 +85,7 @@ fn each_rule_of_a_runbook_is_held() {
 #[test]
 fn each_rule_of_a_parameter_is_held() {
     for (param, under, says) in [
-        ("name: Service, type: text", "Service", "no name for a parameter"),
+        ("name: Service, type: text", "Service", "cannot be the name of a parameter"),
         ("name: env, type: text", "env", "already means something"),
         ("name: a, type: texts", "texts", "not known here"),
         ("name: a, type: text, choices: [x]", "choices", "does not belong"),
@@ -93,16 +93,16 @@ fn each_rule_of_a_parameter_is_held() {
         ("name: a, type: text, pattern: 'a)|(b'", "'a)|(b'", "regular expression"),
         ("name: a, type: text, max: 0", "0", "out of its range"),
         ("name: a, type: text, default: '--force'", "'--force'", "does not accept"),
-        ("name: a, type: integer, min: 3, max: 1", "3", "least is more"),
+        ("name: a, type: integer, min: 3, max: 1", "3", "minimum is greater"),
         ("name: a, type: integer, min: 1m", "1m", "expected here"),
         ("name: a, type: integer, min: 1, max: 3, default: 4", "4", "does not accept"),
         ("name: a, type: choice", "{", "“choices” is missing"),
         ("name: a, type: choice, choices: [x, x]", "x", "twice"),
         ("name: a, type: choice, choices: [x], default: y", "y", "does not accept"),
         ("name: a, type: choice, choices: [1]", "1", "expected here: text"),
-        ("name: a, type: duration, min: 90", "90", "no span"),
+        ("name: a, type: duration, min: 90", "90", "not a duration"),
         ("name: a, type: duration, max: 2h, default: 3h", "3h", "does not accept"),
-        ("name: a, type: file, dir: backups", "backups", "directory"),
+        ("name: a, type: file, dir: backups", "backups", "absolute path"),
         ("name: a, type: from, step: loook, path: rows", "loook", "no step"),
         ("name: a, type: from, step: look, path: rows, default: x", "default", "does not belong"),
     ] {
@@ -116,7 +116,7 @@ fn each_rule_of_a_step_is_held() {
     let look = "{ id: look, title: Look, action: http, with: { url: 'http://x/' } }";
     for (step, under, says) in [
         ("id: look, title: Go, action: http, with: { url: 'http://x/' }", "look", "twice"),
-        ("id: end, title: Go, action: http, with: { url: 'http://x/' }", "end", "no id"),
+        ("id: end, title: Go, action: http, with: { url: 'http://x/' }", "end", "cannot be the id of a step"),
         ("id: go, title: '', action: http, with: { url: 'http://x/' }", "''", "Nothing is written"),
         ("id: go, action: http, with: { url: 'http://x/' }", "{", "“title” is missing"),
         ("id: go, title: Go, action: htttp, with: { url: 'http://x/' }", "htttp", "no action"),
@@ -173,7 +173,7 @@ fn each_rule_of_a_step_is_held() {
         (
             "id: go, title: Go, action: http, with: { url: 'http://x/' }, undo: { title: x, action: http, with: { url: 'http://x/' } }",
             "undo",
-            "nothing to take back",
+            "nothing to undo",
         ),
         (
             "id: go, title: Go, action: shell, effect: change, with: { argv: [/x] }, undo: { title: x, action: shell, with: { argv: [x] } }",
@@ -205,7 +205,7 @@ fn steps_that_cannot_be_reached_or_lean_on_skipped_ones_are_told() {
     let leans = "{ id: c, title: T, action: http, with: { url: 'http://{{ steps.b.x }}/{{ steps.a.x }}' } }";
     let found = told(&book("", &format!("[{maybe}, {}, {leans}]", step("b", ""))));
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].1.contains("leads around the step “b”"), "{found:?}");
+    assert!(found[0].1.contains("a branch can skip the step “b”"), "{found:?}");
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn files_that_cannot_be_read_are_told_with_the_others() {
         of.map(|problem| problem.message.as_str()).collect::<Vec<_>>()
     };
     assert!(told("big.yaml")[0].contains("300 KiB"), "{found:#?}");
-    assert!(told("broken.yaml")[0].contains("not sound YAML"));
+    assert!(told("broken.yaml")[0].contains("not valid YAML"));
     assert!(told("bytes.yaml")[0].contains("cannot be read"));
     assert_eq!(told("empty.yaml").len(), 1);
     assert_eq!(told("next.yaml"), ["There is no runbook “nothing”."], "a broken neighbour is still a neighbour");

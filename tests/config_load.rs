@@ -221,7 +221,7 @@ fn two_people_never_share_a_token_or_an_identity() {
     let told = refused(&SMALL.replace("leo-token", "ana-token"), &[]);
     assert!(told.contains("leo and ana have the same token"), "{told}");
     let told = refused(&SMALL.replace("{ id: leo,", "{ id: leo, slack: T1/U1,"), &[]);
-    assert!(told.contains("T1/U1 is ana's already"), "{told}");
+    assert!(told.contains("T1/U1 already belongs to ana"), "{told}");
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn a_broken_or_missing_file_is_a_problem_and_not_a_panic() {
 #[test]
 fn problems_are_told_in_the_installation_s_language() {
     assert!(refused("language: es\nservr: {}", &[]).contains("Aquí no hay ninguna clave «servr»"));
-    assert!(refused("servr: {}", &[("SERENO_LANGUAGE", "es")]).contains("¿Quiso decir server?"));
+    assert!(refused("servr: {}", &[("SERENO_LANGUAGE", "es")]).contains("¿Querías decir server?"));
 }
 
 proptest! {

@@ -20,6 +20,7 @@ fn the_shipped_configuration_shows_the_defaults() {
     let plain = Config::read("empty", "", &BTreeMap::new()).ok().unwrap();
     assert_eq!((&shown.listen, &shown.catalog, &shown.log_level), (&plain.listen, &plain.catalog, &plain.log_level));
     assert_eq!(shown.store_url.reveal(), plain.store_url.reveal());
+    assert_eq!(shown.store_wait, plain.store_wait);
     assert_eq!(shown.settings.public_url, plain.settings.public_url);
     assert_eq!(shown.settings.roles, plain.settings.roles);
     assert_eq!(shown.settings.approver_roles, plain.settings.approver_roles);

@@ -120,3 +120,25 @@ async fn a_request_is_finished_once_and_taken_again_after_its_lease_or_its_relea
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_process_alone_takes_over_what_the_one_before_had_taken() {
+    each_database(async |store| {
+        let (gone, me) = (ReplicaId::new(), ReplicaId::new());
+        for key in ["k1", "k2", "k3"] {
+            inbox::accept(&store, hook(key)).await.unwrap();
+        }
+        let claim = async |by: &ReplicaId, limit| {
+            let mut tx = store.begin().await.unwrap();
+            let taken = inbox::claim(&mut tx, by, Timestamp(10), Timestamp(1000), limit).await.unwrap();
+            tx.commit().await.unwrap();
+            taken.len()
+        };
+        assert_eq!((claim(&gone, 2).await, claim(&me, 1).await, claim(&me, 9).await), (2, 1, 0));
+        let mut tx = store.begin().await.unwrap();
+        inbox::take_over(&mut tx, &me).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(claim(&me, 9).await, 2, "not what it has taken itself");
+    })
+    .await;
+}

@@ -40,11 +40,16 @@ async fn first_posts_keep_their_channels_order_and_a_channel_waits_as_a_whole() 
     each_database(async |store| {
         let mut tx = store.begin().await.unwrap();
         let (a1, a2, b1) = (say(&mut tx, "#a").await, say(&mut tx, "#a").await, say(&mut tx, "#b").await);
-        assert_eq!(due(&mut tx, NOW).await, [a1.clone(), b1.clone()]);
+        assert_eq!(due(&mut tx, NOW).await, [a1.clone(), a2.clone(), b1.clone()]);
         messages::postpone(&mut tx, &a1, Timestamp(2000), "too fast").await.unwrap();
         assert_eq!(due(&mut tx, Timestamp(1999)).await, std::slice::from_ref(&b1));
         assert_eq!(messages::undelivered(&mut tx).await.unwrap(), 1);
-        assert_eq!(due(&mut tx, Timestamp(2000)).await, [a1.clone(), b1.clone()]);
+        assert_eq!(due(&mut tx, Timestamp(2000)).await, [a1.clone(), a2.clone(), b1.clone()]);
+        // Nor does anything overtake what another replica is about to post.
+        assert!(messages::claim(&mut tx, &a1, Timestamp(2000), Timestamp(3000)).await.unwrap());
+        assert_eq!(due(&mut tx, Timestamp(2000)).await, std::slice::from_ref(&b1));
+        messages::give_back(&mut tx, &a1).await.unwrap();
+        assert_eq!(due(&mut tx, Timestamp(2000)).await, [a1.clone(), a2.clone(), b1.clone()]);
         messages::posted(&mut tx, &a1, 1, "x1").await.unwrap();
         assert_eq!(due(&mut tx, NOW).await, [a2.clone(), b1.clone()]);
         // An edit of what is posted already need not wait for what is not.
@@ -53,9 +58,9 @@ async fn first_posts_keep_their_channels_order_and_a_channel_waits_as_a_whole() 
         // What will never be taken holds nobody up, until it is changed.
         let a3 = say(&mut tx, "#a").await;
         messages::postpone(&mut tx, &a2, NEVER, "refused").await.unwrap();
-        assert_eq!(due(&mut tx, NOW).await, [a1.clone(), b1.clone(), a3]);
+        assert_eq!(due(&mut tx, NOW).await, [a1.clone(), b1.clone(), a3.clone()]);
         messages::edit(&mut tx, &a2, &json!({"title": "shorter"})).await.unwrap();
-        assert_eq!(due(&mut tx, NOW).await, [a1, a2, b1]);
+        assert_eq!(due(&mut tx, NOW).await, [a1, a2, b1, a3]);
         assert_eq!(messages::due(&mut tx, Platform::Slack, NOW, 50).await.unwrap(), []);
     })
     .await;

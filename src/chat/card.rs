@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::runbook::Invocation;
+use crate::domain::text::{is_hidden, visible};
 use crate::id::{ApprovalId, HandoffId, IncidentId, ReviewId, RunId};
 
 crate::domain::text_enum! {
@@ -157,6 +158,8 @@ pub enum Press {
     Check(RunId, usize),
     /// A human step did not work out.
     CheckFailed(RunId, usize),
+    /// Choose among what a step found; hands in `choice`.
+    Choose(RunId, usize),
     /// An unknown step did happen.
     Confirm(RunId, usize),
     /// An unknown step did not happen: run it again.
@@ -190,6 +193,23 @@ impl Card {
         lines.join("\n")
     }
 
+    /// The card as it is posted: hidden characters in what people read are made visible, so that what strangers wrote
+    /// neither turns the reading direction nor moves a terminal's cursor. What buttons do stays as it is.
+    #[must_use]
+    pub fn tame(mut self) -> Self {
+        let fields = self.fields.iter_mut().flat_map(|field| [&mut field.name, &mut field.value]);
+        let cells = self.table.iter_mut().flat_map(|table| table.rows.iter_mut().flatten());
+        let labels = self.buttons.iter_mut().map(|button| &mut button.label);
+        let rest =
+            std::iter::once(&mut self.title).chain(&mut self.body).chain(&mut self.output).chain(&mut self.footer);
+        for text in rest.chain(fields).chain(cells).chain(labels) {
+            if text.contains(is_hidden) {
+                *text = visible(text, &['\n', '\t']);
+            }
+        }
+        self
+    }
+
     /// The button with this id, or else with this label in any case.
     #[must_use]
     pub fn button(&self, word: &str) -> Option<&Button> {
@@ -202,5 +222,29 @@ impl Card {
     pub fn field(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.fields.push(Field { name: name.into(), value: value.into() });
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_hidden_in_a_text_is_seen_and_what_a_button_does_is_kept() {
+        let sneaky = "a\u{202e}b\u{1b}[2Jc\n\td";
+        let tame = "a\\u202eb\\u001b[2Jc\n\td";
+        let press = Press::Ask(Invocation { runbook: sneaky.into(), args: BTreeMap::new(), env: None });
+        let card = Card {
+            title: sneaky.into(),
+            body: vec![sneaky.into()],
+            table: Some(Table { columns: vec![], rows: vec![vec![sneaky.into()]] }),
+            output: Some(sneaky.into()),
+            buttons: vec![Button { id: "ask".into(), label: sneaky.into(), danger: false, asks: None, press }],
+            ..Card::default()
+        };
+        let card = card.field(sneaky, sneaky).tame();
+        assert_eq!(card.text(), [tame, tame, &format!("{tame}: {tame}"), "", tame, tame].join("\n"));
+        assert_eq!(card.buttons[0].label, tame);
+        assert!(matches!(&card.buttons[0].press, Press::Ask(ask) if ask.runbook == sneaky));
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::audit::Anchor;
 use crate::domain::settings::Language;
 use crate::words::Words;
 
@@ -137,7 +138,7 @@ pub struct Server {
     #[arg(long = "as", value_name = "USER")]
     pub user: Option<String>,
     /// The server; the configuration's without.
-    #[arg(long, env = "SERENO_SERVER", value_name = "URL")]
+    #[arg(long, value_name = "URL")]
     pub server: Option<String>,
     /// Cards as JSON.
     #[arg(long)]
@@ -206,6 +207,9 @@ pub enum AuditCommand {
         /// An anchor's file; the configuration's without.
         #[arg(long, value_name = "FILE")]
         anchor: Option<PathBuf>,
+        /// A head that was posted to a channel.
+        #[arg(long, value_name = "SEQ:HASH", value_parser = head)]
+        head: Vec<Anchor>,
         /// The configuration.
         #[command(flatten)]
         config: ConfigOptions,
@@ -235,6 +239,12 @@ pub struct DoctorOptions {
     /// The configuration.
     #[command(flatten)]
     pub config: ConfigOptions,
+}
+
+fn head(text: &str) -> Result<Anchor, String> {
+    let parsed =
+        text.split_once(':').and_then(|(seq, hash)| Some(Anchor { seq: seq.parse().ok()?, hash: hash.to_owned() }));
+    parsed.ok_or_else(|| "write it as it was posted: SEQ:HASH".to_owned())
 }
 
 fn span(text: &str) -> Result<std::time::Duration, String> {

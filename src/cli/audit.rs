@@ -15,12 +15,12 @@ use crate::store::Store;
 pub async fn audit(options: AuditOptions) -> Result<ExitCode, Failure> {
     let words = shell_words();
     match options.command {
-        AuditCommand::Verify { anchor, config } => {
+        AuditCommand::Verify { anchor, mut head, config } => {
             let config = load(config.config.as_deref())?;
             let store = Store::open(config.store_url.reveal())?;
             let path = anchor.or_else(|| config.anchor.clone().filter(|path| path.exists()));
-            let anchors = path.map(|path| audit::read_anchor(&path)).transpose()?;
-            match audit::verify(&store, anchors.as_slice()).await {
+            head.extend(path.map(|path| audit::read_anchor(&path)).transpose()?);
+            match audit::verify(&store, &head).await {
                 Ok(head) => {
                     println!("{}", words.say("cli.audit_whole", context! { count => head.seq, hash => head.hash }));
                     Ok(ExitCode::SUCCESS)

@@ -11,6 +11,7 @@ use super::failure::FAILED;
 use super::serve::load;
 use crate::catalog;
 use crate::config::Config;
+use crate::executor::{self, Tools};
 use crate::store::inbox::{self, DeliveryState};
 use crate::store::{Store, messages};
 use crate::words::Words;
@@ -34,6 +35,7 @@ pub async fn doctor(options: DoctorOptions) -> Result<ExitCode, Failure> {
     findings.extend(warnings(&config));
     findings.push(listening(&config, words).await);
     findings.extend(database(&config, words).await);
+    findings.push(engine_of_docker(&config, words).await);
     let bad = findings.iter().any(|finding| finding.state == "error");
     if options.json {
         println!("{}", serde_json::to_string_pretty(&findings).map_err(anyhow::Error::from)?);
@@ -103,5 +105,13 @@ async fn database(config: &Config, words: Words) -> Vec<Finding> {
             }
             findings
         }
+    }
+}
+
+async fn engine_of_docker(config: &Config, words: Words) -> Finding {
+    let tools = Tools::new(config.secrets.clone(), &[], config.docker_host.clone());
+    match executor::docker_version(&tools).await {
+        Ok(version) => finding("docker", "ok", version, None),
+        Err(why) => finding("docker", "warning", why, Some(words.get("cli.hint_docker"))),
     }
 }

@@ -13,6 +13,7 @@ mod written;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use minijinja::context;
 
@@ -44,6 +45,8 @@ pub struct Config {
     pub listen: String,
     /// The database.
     pub store_url: Secret,
+    /// How long a start waits for a database that does not answer yet.
+    pub store_wait: Duration,
     /// The catalogue's folder, relative to the working directory.
     pub catalog: PathBuf,
     /// Console tokens by person.

@@ -92,6 +92,8 @@ pub struct Store {
     pub url: Option<Hidden>,
     /// A file that holds the URL.
     pub url_file: Option<PathBuf>,
+    /// How long a start waits for a database that does not answer yet; `20s` without it.
+    pub wait: Option<String>,
 }
 
 /// The runbooks.
@@ -292,6 +294,8 @@ pub struct Docker {
 pub struct Audit {
     /// A file outside the database that the head of the chain is written to.
     pub anchor: Option<PathBuf>,
+    /// A channel that the head of the chain is posted to, once an hour while it moves.
+    pub channel: Option<String>,
 }
 
 crate::domain::text_enum! {

@@ -37,6 +37,9 @@ pub struct Expect {
     pub exists: Option<bool>,
 }
 
+/// Characters of an observed text that a verdict shows.
+const SHOWN: usize = 100;
+
 /// One line of a verdict table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -73,12 +76,20 @@ impl Expect {
     pub fn judge(&self, facts: &Value) -> Verdict {
         let observed = lookup(facts, &self.fact);
         let (expected, holds) = self.test(observed);
-        Verdict {
-            what: self.label.clone().unwrap_or_else(|| self.fact.clone()),
-            expected,
-            observed: observed.map_or_else(|| "—".to_owned(), show),
-            holds,
+        let shown = observed.map_or_else(|| "—".to_owned(), |value| self.relevant(&show(value)));
+        Verdict { what: self.label.clone().unwrap_or_else(|| self.fact.clone()), expected, observed: shown, holds }
+    }
+
+    /// The part of a long text that a person wants to see: what the pattern found, or else the first line.
+    fn relevant(&self, text: &str) -> String {
+        let pattern = self.matches.as_ref().and_then(|pattern| regex::Regex::new(pattern).ok());
+        let found = pattern.and_then(|pattern| pattern.find(text)).map_or(text, |found| found.as_str()).trim();
+        let line = found.lines().next().unwrap_or_default();
+        let mut cut: String = line.chars().take(SHOWN).collect();
+        if cut.len() < found.len() {
+            cut.push('…');
         }
+        cut
     }
 
     fn test(&self, observed: Option<&Value>) -> (String, bool) {
@@ -152,5 +163,14 @@ mod tests {
         ] {
             assert_eq!(expect(test.clone()).judge(&facts).holds, holds, "{test}");
         }
+    }
+
+    #[test]
+    fn a_long_text_is_shown_by_what_matters_in_it() {
+        let facts = json!({"stdout": "MemTotal: 1 kB\nMemAvailable: 2290 kB\nBuffers: 3 kB\n"});
+        let found = expect(json!({"fact": "stdout", "matches": "MemAvailable: *\\d+ kB"})).judge(&facts);
+        assert_eq!(found.observed, "MemAvailable: 2290 kB");
+        let missed = expect(json!({"fact": "stdout", "matches": "Swap"})).judge(&facts);
+        assert_eq!(missed.observed, "MemTotal: 1 kB…");
     }
 }

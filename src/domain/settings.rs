@@ -47,6 +47,8 @@ pub struct Settings {
     pub approval_expires: u64,
     /// When the on-call may go on alone.
     pub break_glass: BreakGlass,
+    /// Where the head of the audit trail is posted, so that chat keeps a copy that nobody here can change.
+    pub audit_channel: Option<String>,
 }
 
 /// An environment.

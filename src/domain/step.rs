@@ -154,7 +154,7 @@ pub struct Output {
 }
 
 /// What a held step waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hold {
     /// This many seconds.
@@ -170,6 +170,15 @@ pub enum Hold {
     },
     /// Another runbook's run.
     Runbook(Invocation),
+    /// A person who chooses among what it found.
+    Choice {
+        /// The parameter that the choice fills.
+        param: String,
+        /// What may be chosen.
+        choices: Vec<String>,
+        /// What the step has found, for when it goes on.
+        found: Box<Report>,
+    },
 }
 
 /// One step of one run, as stored.

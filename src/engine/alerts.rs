@@ -161,10 +161,7 @@ impl Engine {
     async fn propose(&self, tx: &mut Tx, mut incident: Incident, alerts: &[Alert]) -> Result<Incident> {
         let catalog = self.catalog.load_full();
         let matching = matching(&catalog, alerts);
-        let named = matching.iter().flat_map(|book| {
-            let full = |name: &String| if name.contains('/') { name.clone() } else { format!("{}/{name}", book.pack) };
-            book.next.iter().map(full).collect::<Vec<_>>()
-        });
+        let named = matching.iter().flat_map(|book| book.next.iter().cloned());
         let changing = matching.iter().filter(|book| book.changes()).map(|book| book.full_name());
         let mut names: Vec<String> = Vec::new();
         for name in changing.chain(named) {

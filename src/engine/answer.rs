@@ -78,6 +78,7 @@ impl Engine {
             (Some(Ok(Command::Plan(request))), dry) => self.answer_plan(&mut tx, &heard, &request, dry).await?,
             (Some(Ok(command)), _) => self.built_in(&mut tx, &heard, command).await?,
         }
+        fail::fail_point!("engine.before_answer_commit");
         tx.commit().await
     }
 

@@ -21,6 +21,7 @@ use crate::domain::run::{Cause, Run};
 use crate::domain::settings::Settings;
 use crate::domain::step::{StepEvent, StepRun, StepState};
 use crate::domain::timeline::EntryKind;
+use crate::faults::seeded;
 use crate::id::ApprovalId;
 use crate::store::{Result, Tx, approvals, incidents, runs, steps};
 
@@ -53,7 +54,7 @@ impl Engine {
                 closed_by: None,
             },
         };
-        let mut tx = self.store.begin().await?;
+        let Some(mut tx) = self.begin_on(run).await? else { return Ok(false) };
         for planned in &approval.body.steps {
             let Some(covered) = all.get(planned.position) else { continue };
             let mut covered = covered.clone();
@@ -123,11 +124,12 @@ impl Engine {
     /// Launches an approved step, if what it would do now is what was approved, and everybody still may.
     pub(super) async fn launch_approved(self: &Arc<Self>, run: &Run, step: &StepRun, planned: Planned) -> Result<bool> {
         let Some(id) = &step.approval else { return Ok(false) };
-        let mut tx = self.store.begin().await?;
+        let Some(mut tx) = self.begin_on(run).await? else { return Ok(false) };
         let Some(approval) = approvals::get(&mut tx, id).await? else { return Ok(false) };
         let votes = approvals::votes(&mut tx, id).await?;
         let settings = self.settings.load_full();
-        let key = if approved_plan(&approval, step).is_none_or(|plan| digest::of(plan) != digest::of(&planned.plan)) {
+        let same = |plan: &Plan| digest::of(plan) == digest::of(&planned.plan) || seeded("defect.no_digest_check");
+        let key = if !approved_plan(&approval, step).is_some_and(same) {
             Some("plan_changed")
         } else if approval.state == ApprovalState::Granted && !still_quorum(&settings, &approval, &votes) {
             Some("approver_lost_role")
@@ -198,12 +200,13 @@ impl Engine {
         let mut votes = approvals::votes(tx, id).await?;
         let Some(run) = runs::get(tx, &approval.run).await? else { return Ok(()) };
         let now = self.clock.now();
+        spoil(&mut approval, &mut votes, &heard.actor);
         if let Err(objection) = approval.may_decide(&heard.actor, &votes, now) {
             return self.object(tx, heard, &run, &approval, &objection).await;
         }
         if yes {
             let vote = Vote { by: heard.actor.id.clone(), yes, at: now };
-            if !approvals::vote(tx, id, &vote).await? {
+            if !approvals::vote(tx, id, &vote).await? && !seeded("defect.duplicate_vote") {
                 return self.object(tx, heard, &run, &approval, &Objection::Voted).await;
             }
             votes.push(vote);
@@ -297,7 +300,7 @@ fn still_quorum(settings: &Settings, approval: &Approval, votes: &[Vote]) -> boo
         actor.is_some_and(|actor: Actor| actor.holds_any(&approval.body.rule.roles))
     };
     let still: Vec<Vote> = votes.iter().filter(holds).cloned().collect();
-    approval.quorum(&still)
+    approval.quorum(&still) || seeded("defect.revoked_approver")
 }
 
 /// Who may approve: five at the most, to be called.
@@ -309,4 +312,18 @@ fn approvers(settings: &Settings, approval: &Approval) -> Vec<String> {
                 .is_some_and(|actor| actor.holds_any(&approval.body.rule.roles))
     };
     settings.people.keys().filter(may).take(5).cloned().collect()
+}
+
+/// Defects of a decision, for the model test to find.
+fn spoil(approval: &mut Approval, votes: &mut Vec<Vote>, by: &Actor) {
+    if seeded("defect.self_approval") && approval.body.requester == by.id {
+        approval.body.requester.clear();
+    }
+    if seeded("defect.no_expiry_check") {
+        approval.expires_at = crate::clock::Timestamp(i64::MAX);
+    }
+    if seeded("defect.duplicate_vote") && votes.iter().any(|vote| vote.by == by.id) {
+        approval.body.rule.count = 1;
+        votes.clear();
+    }
 }

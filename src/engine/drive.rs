@@ -12,7 +12,8 @@ use crate::domain::run::{Cause, Run, RunState};
 use crate::domain::runbook::Effect;
 use crate::domain::step::{Hold, Outcome, Report, StepEvent, StepRun, StepState};
 use crate::domain::{actor, policy};
-use crate::store::{Result, runs, steps};
+use crate::faults::seeded;
+use crate::store::{Result, Tx, runs, steps};
 
 impl Engine {
     /// Moves every open run on; gives how many moved.
@@ -29,13 +30,21 @@ impl Engine {
         Ok(moved)
     }
 
+    /// Begins a transaction on a run that still is as it was read; none if it is not. Its row is taken first, so that
+    /// nothing starts once a cancellation was acknowledged.
+    pub(super) async fn begin_on(&self, run: &Run) -> Result<Option<Tx>> {
+        let mut tx = self.store.begin().await?;
+        let now = runs::take(&mut tx, &run.id).await?;
+        Ok((now.as_ref() == Some(run) || seeded("defect.start_after_cancel")).then_some(tx))
+    }
+
     async fn advance(self: &Arc<Self>, run: &Run) -> Result<bool> {
         let all = steps::of_run(&mut self.store.read().await?, &run.id).await?;
         if run.state == RunState::Cancelling {
             return self.wind_down(run, &all).await;
         }
         let Some(step) = all.iter().find(|step| !step.state.is_final()) else {
-            let mut tx = self.store.begin().await?;
+            let Some(mut tx) = self.begin_on(run).await? else { return Ok(false) };
             let closed = self.close(&mut tx, run, &all).await?;
             tx.commit().await?;
             return Ok(closed);
@@ -48,7 +57,7 @@ impl Engine {
             StepState::Waiting => self.prepare(run, &all, step).await,
             StepState::Ready if due => self.prepare(run, &all, step).await,
             StepState::Holding => self.resume(run, step, due).await,
-            StepState::Unknown if step.body.step.repeatable() && !step.body.guarded => self.repeat(run, step).await,
+            StepState::Unknown if repeats_alone(step) => self.repeat(run, step).await,
             _ => Ok(false),
         }
     }
@@ -90,7 +99,7 @@ impl Engine {
     }
 
     async fn fail(&self, run: &Run, step: &StepRun, line: String) -> Result<bool> {
-        let mut tx = self.store.begin().await?;
+        let Some(mut tx) = self.begin_on(run).await? else { return Ok(false) };
         let mut step = step.clone();
         step.body.step.retry.times = 0; // the same plan would be no better
         if !self.conclude(&mut tx, run, &mut step, Outcome::Failed(Report { line, ..Report::default() })).await? {
@@ -102,7 +111,7 @@ impl Engine {
 
     /// A diagnosis ends before the first step that would change something.
     async fn end_diagnosis(&self, run: &Run, step: &StepRun) -> Result<bool> {
-        let mut tx = self.store.begin().await?;
+        let Some(mut tx) = self.begin_on(run).await? else { return Ok(false) };
         let mut step = step.clone();
         let moved = self.move_step(&mut tx, &mut step, StepEvent::Skip).await?;
         self.skip_to(&mut tx, run, step.position, "end").await?;
@@ -121,7 +130,7 @@ impl Engine {
             },
             _ => return Ok(false),
         };
-        let mut tx = self.store.begin().await?;
+        let Some(mut tx) = self.begin_on(run).await? else { return Ok(false) };
         if !self.conclude(&mut tx, run, &mut step.clone(), outcome).await? {
             return Ok(false);
         }
@@ -143,7 +152,7 @@ impl Engine {
 
     /// Repeats a step that was lost and that it is harmless to repeat.
     async fn repeat(&self, run: &Run, step: &StepRun) -> Result<bool> {
-        let mut tx = self.store.begin().await?;
+        let Some(mut tx) = self.begin_on(run).await? else { return Ok(false) };
         let moved = self.move_step(&mut tx, &mut step.clone(), StepEvent::Retry).await?;
         self.refresh(&mut tx, &run.id).await?;
         tx.commit().await?;
@@ -156,15 +165,14 @@ impl Engine {
             self.stop_running(&run.id);
             return Ok(false);
         }
-        let mut tx = self.store.begin().await?;
-        let mut ended = Vec::new();
-        for mut step in all.iter().cloned() {
-            if !step.state.is_final() {
-                self.move_step(&mut tx, &mut step, StepEvent::Cancel).await?;
+        let Some(mut tx) = self.begin_on(run).await? else { return Ok(false) };
+        let mut all = steps::of_run(&mut tx, &run.id).await?;
+        for step in all.iter_mut().filter(|step| !step.state.is_final()) {
+            if !self.move_step(&mut tx, step, StepEvent::Cancel).await? {
+                return Ok(false);
             }
-            ended.push(step);
         }
-        let closed = self.close(&mut tx, run, &ended).await?;
+        let closed = self.close(&mut tx, run, &all).await?;
         tx.commit().await?;
         Ok(closed)
     }
@@ -174,14 +182,19 @@ impl Engine {
         let mut step = step.clone();
         if step.state == StepState::Waiting {
             let Some(ready) = step.state.next(StepEvent::Clear, false) else { return Ok(false) };
-            let mut tx = self.store.begin().await?;
+            let Some(mut tx) = self.begin_on(run).await? else { return Ok(false) };
             let from = std::mem::replace(&mut step.state, ready);
             if !steps::update(&mut tx, &step, from, step.attempt).await? {
                 return Ok(false);
             }
             return self.start_step(tx, run, step, planned, actor::SERENO).await;
         }
-        let tx = self.store.begin().await?;
+        let Some(tx) = self.begin_on(run).await? else { return Ok(false) };
         self.start_step(tx, run, step, planned, actor::SERENO).await
     }
+}
+
+/// Whether a lost step is repeated without asking anybody.
+fn repeats_alone(step: &StepRun) -> bool {
+    (step.body.step.repeatable() && !step.body.guarded) || seeded("defect.rerun_after_crash")
 }

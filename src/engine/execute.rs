@@ -18,6 +18,7 @@ use crate::domain::run::Run;
 use crate::domain::step::{Outcome, Report, StepEvent, StepRun, StepState};
 use crate::domain::timeline::EntryKind;
 use crate::executor::{self, Action, StepContext};
+use crate::faults::seeded;
 use crate::id::RunId;
 use crate::store::{Result, Tx, runs, steps};
 
@@ -57,6 +58,13 @@ impl Engine {
         });
         self.refresh(&mut tx, &run.id).await?;
         self.enter(&mut tx, stream_of(run), actor, EntryKind::StepStarted, body).await?;
+        if seeded("defect.effect_before_start") {
+            self.spawn(run.clone(), step, planned.action, key);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            tx.commit().await?;
+            return Ok(true);
+        }
+        fail::fail_point!("engine.before_start_commit");
         tx.commit().await?;
         fail::fail_point!("engine.after_start");
         self.spawn(run.clone(), step, planned.action, key);
@@ -114,7 +122,7 @@ impl Engine {
 
     async fn try_report(&self, run: &RunId, started: &StepRun, outcome: Outcome) -> Result<bool> {
         let mut tx = self.store.begin().await?;
-        let Some(run) = runs::get(&mut tx, run).await? else { return Ok(false) };
+        let Some(run) = runs::take(&mut tx, run).await? else { return Ok(false) };
         let Some(mut step) = steps::get(&mut tx, &run.id, started.position).await? else { return Ok(false) };
         let mine = step.state == StepState::Running && step.attempt == started.attempt && step.owner == started.owner;
         if !mine || !self.conclude(&mut tx, &run, &mut step, outcome).await? {
@@ -122,6 +130,7 @@ impl Engine {
         }
         fail::fail_point!("engine.before_outcome_commit");
         tx.commit().await?;
+        fail::fail_point!("engine.after_outcome");
         Ok(true)
     }
 
@@ -142,9 +151,10 @@ impl Engine {
         let lost = steps::lost(&mut self.store.read().await?, now, alone.then_some(&self.replica)).await?;
         for step in &lost {
             let mut tx = self.store.begin().await?;
-            let Some(run) = runs::get(&mut tx, &step.run).await? else { continue };
+            let Some(run) = runs::take(&mut tx, &step.run).await? else { continue };
             let report = Report { line: self.words().say("card.lost", context! {}), ..Report::default() };
             if self.conclude(&mut tx, &run, &mut step.clone(), Outcome::Unknown(report)).await? {
+                fail::fail_point!("engine.before_lost_commit");
                 tx.commit().await?;
             }
         }

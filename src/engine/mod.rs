@@ -2,9 +2,11 @@
 //! that is due; events only wake it.
 
 mod alerts;
+mod anchor;
 mod answer;
 mod approve;
 mod built_in;
+mod choice;
 mod deliver;
 mod drive;
 mod execute;

@@ -43,7 +43,8 @@ impl Engine {
         scope: &Value,
     ) -> std::result::Result<Planned, NoPlan> {
         let filled = template::fill(with, scope).map_err(|error| match error {
-            TemplateError::Unknown(path) if path.starts_with("steps.") => NoPlan::Later,
+            // The catalogue knows every name, so what has no value yet will have one: a fact, or a choice to be made.
+            TemplateError::Unknown(_) => NoPlan::Later,
             other => NoPlan::Why(other.to_string()),
         })?;
         let spec = executor::find(name).ok_or_else(|| NoPlan::Why(format!("there is no action {name:?}")))?;

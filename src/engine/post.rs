@@ -71,14 +71,14 @@ impl Engine {
             author: None,
             whisper_to: whisper_to.map(str::to_owned),
             reply_to: reply_to.cloned(),
-            card: serde_json::to_value(card)?,
+            card: serde_json::to_value(card.clone().tame())?,
             at: self.clock.now(),
         })
     }
 
     /// Brings a message up to date.
     pub(super) async fn edit(&self, tx: &mut Tx, id: &MessageId, card: &Card) -> Result<()> {
-        messages::edit(tx, id, &serde_json::to_value(card)?).await
+        messages::edit(tx, id, &serde_json::to_value(card.clone().tame())?).await
     }
 
     /// Writes one entry. Called last in a transaction: it takes the head of the chain.

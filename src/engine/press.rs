@@ -45,6 +45,7 @@ impl Engine {
                 Some(press) => self.dispatch(&mut tx, &heard, press, values).await?,
             },
         }
+        fail::fail_point!("engine.before_press_commit");
         tx.commit().await
     }
 
@@ -67,6 +68,7 @@ impl Engine {
             Press::CheckFailed(run, position) => {
                 self.check_off(tx, heard, (&run, position), false, text("evidence")).await
             }
+            Press::Choose(run, position) => self.choose(tx, heard, (&run, position), text("choice")).await,
             Press::Confirm(run, position) => self.settle_unknown(tx, heard, (&run, position), true).await,
             Press::Rerun(run, position) => self.settle_unknown(tx, heard, (&run, position), false).await,
             Press::Acknowledge(id) => self.acknowledge(tx, heard, &id).await,
@@ -178,13 +180,20 @@ impl Engine {
         self.decided(tx, heard, &run, &step, json!({"happened": happened})).await
     }
 
-    async fn decided(&self, tx: &mut Tx, heard: &Heard, run: &Run, step: &StepRun, what: Value) -> Result<()> {
+    pub(super) async fn decided(
+        &self,
+        tx: &mut Tx,
+        heard: &Heard,
+        run: &Run,
+        step: &StepRun,
+        what: Value,
+    ) -> Result<()> {
         let body = json!({"run": run.id, "step": step.body.step.title, "position": step.position, "decision": what});
         self.enter(tx, stream_of(run), &heard.actor.id, EntryKind::StepDecided, body).await
     }
 
     /// The run and step of a button, if the step still is where the button was offered.
-    async fn step_at(
+    pub(super) async fn step_at(
         &self,
         tx: &mut Tx,
         heard: &Heard,
@@ -201,7 +210,7 @@ impl Engine {
 }
 
 /// Whether they may run what this run runs.
-fn may_run(heard: &Heard, run: &Run) -> bool {
+pub(super) fn may_run(heard: &Heard, run: &Run) -> bool {
     let ask = Ask {
         actor: &heard.actor,
         runbook: &run.body.runbook,

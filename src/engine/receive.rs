@@ -29,10 +29,12 @@ impl Engine {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         let deliveries = inbox::claim(&mut tx, &self.replica, now, now.after(LEASE), BATCH).await?;
-        if deliveries.is_empty() {
-            return Ok(0); // nothing was written
-        }
+        // Also when there is none: a transaction that is dropped costs its connection.
         tx.commit().await?;
+        if deliveries.is_empty() {
+            return Ok(0);
+        }
+        fail::fail_point!("engine.after_claim");
         let count = deliveries.len();
         futures_util::stream::iter(deliveries)
             .for_each_concurrent(SIDE_BY_SIDE, |delivery| self.handle_or_give_back(delivery))

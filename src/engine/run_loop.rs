@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::Engine;
 use super::execute::HEARTBEAT;
 use crate::store::Result;
+use crate::store::wake::{Listener, Wake};
 
 /// How often a loop looks without being woken.
 const POLL: Duration = Duration::from_secs(1);
@@ -17,10 +18,12 @@ const DRAIN: Duration = Duration::from_secs(5);
 impl Engine {
     /// Serves until `stop`; then stops what runs, and waits for its end.
     pub async fn run(self: &Arc<Self>, stop: CancellationToken) {
-        let receive = self.looped("receive", &stop, async |engine| engine.receive().await);
-        let drive = self.looped("drive", &stop, async |engine| engine.drive().await);
-        let deliver = self.looped("deliver", &stop, async |engine| engine.deliver().await);
-        let tick = self.looped("tick", &stop, async |engine| engine.tick().await);
+        let ear = || self.wake.listener();
+        let receive = self.looped("receive", ear(), &stop, async |engine| engine.receive().await);
+        let drive = self.looped("drive", ear(), &stop, async |engine| engine.drive().await);
+        let deliver = self.looped("deliver", ear(), &stop, async |engine| engine.deliver().await);
+        // What is due by the clock is not due sooner because something was committed: nobody wakes this one.
+        let tick = self.looped("tick", Wake::default().listener(), &stop, async |engine| engine.tick().await);
         let heartbeat = self.beat(&stop);
         tokio::join!(receive, drive, deliver, tick, heartbeat);
         self.stop_all();
@@ -31,11 +34,10 @@ impl Engine {
     }
 
     /// One loop: again at once while there is something to do, or else when woken or after [`POLL`].
-    async fn looped<F>(self: &Arc<Self>, name: &'static str, stop: &CancellationToken, pass: F)
+    async fn looped<F>(self: &Arc<Self>, name: &'static str, mut ear: Listener, stop: &CancellationToken, pass: F)
     where
         F: AsyncFn(&Arc<Self>) -> Result<usize>,
     {
-        let mut ear = self.wake.listener();
         while !stop.is_cancelled() {
             let done = pass(self).await;
             if let Err(error) = &done {

@@ -49,11 +49,14 @@ impl Engine {
     ) -> Result<std::result::Result<RunId, RunId>> {
         let now = self.clock.now();
         let id = RunId::new();
-        let lock = lock_key(&start);
+        let mut lock = lock_key(&start);
         if let Some(key) = &lock
             && let Err(holder) = locks::take(tx, key, &id, now).await?
         {
-            return Ok(Err(holder));
+            if start.parent.as_ref().is_none_or(|(parent, _)| *parent != holder) {
+                return Ok(Err(holder));
+            }
+            lock = None; // the run that waits for this one holds it for both
         }
         let book = (*start.request.book).clone();
         let run = Run {
@@ -108,11 +111,27 @@ impl Engine {
             run: &run,
             steps: &steps,
             approval: approval.as_ref().map(|approval| (approval, votes.as_slice())),
-            next: next_of(&run),
+            next: self.next_of(&run),
         };
         let settings = self.settings.load_full();
         let card = cards::run(self.desk(&settings), &view);
         self.edit(tx, &run.body.message, &card).await
+    }
+
+    /// Runbooks to propose after a run, with what they take of its arguments.
+    fn next_of(&self, run: &Run) -> Vec<Invocation> {
+        let catalog = self.catalog.load_full();
+        let books = run.body.runbook.next.iter().filter_map(|name| catalog.get(name));
+        books
+            .map(|book| {
+                let taken = book.params.iter().filter_map(|param| run.body.args.get_key_value(&param.name));
+                Invocation {
+                    runbook: book.full_name(),
+                    args: taken.map(|(name, value)| (name.clone(), value.clone())).collect(),
+                    env: run.body.env.clone().filter(|env| book.environments.contains(env)),
+                }
+            })
+            .collect()
     }
 
     /// Says something in a run's thread.
@@ -187,14 +206,4 @@ fn lock_key(start: &Start) -> Option<String> {
         |key| crate::domain::expect::show(&key),
     );
     Some(key.trim().to_owned())
-}
-
-/// Runbooks to propose after a run, with what can be carried over.
-fn next_of(run: &Run) -> Vec<Invocation> {
-    let book = &run.body.runbook;
-    let full = |name: &String| if name.contains('/') { name.clone() } else { format!("{}/{name}", book.pack) };
-    book.next
-        .iter()
-        .map(|name| Invocation { runbook: full(name), args: run.body.args.clone(), env: run.body.env.clone() })
-        .collect()
 }

@@ -13,12 +13,14 @@ use crate::domain::run::{Cause, Run, RunState};
 use crate::domain::runbook::{Args, Invocation, OnFail, Step};
 use crate::domain::step::{Hold, Outcome, Report, StepEvent, StepRun, StepState};
 use crate::domain::timeline::EntryKind;
+use crate::faults::seeded;
 use crate::store::{Result, Tx, approvals, locks, runs, steps};
 
 impl Engine {
     /// Moves a step by an event; false if it has moved on meanwhile, or may not.
     pub(super) async fn move_step(&self, tx: &mut Tx, step: &mut StepRun, event: StepEvent) -> Result<bool> {
-        let Some(next) = step.state.next(event, step.body.guarded) else { return Ok(false) };
+        let guarded = step.body.guarded && !(event == StepEvent::Retry && seeded("defect.rerun_after_crash"));
+        let Some(next) = step.state.next(event, guarded) else { return Ok(false) };
         let from = std::mem::replace(&mut step.state, next);
         if next.is_final() {
             step.body.ended_at = Some(self.clock.now());
@@ -32,7 +34,10 @@ impl Engine {
     /// moved on meanwhile; then the transaction must be dropped.
     pub(super) async fn conclude(&self, tx: &mut Tx, run: &Run, step: &mut StepRun, outcome: Outcome) -> Result<bool> {
         let outcome = match self.judge(&step.body.step, &mut step.body.verdicts, outcome) {
-            Outcome::Hold(Hold::Runbook(next)) => self.start_child(tx, run, step, next).await?,
+            Outcome::Hold(Hold::Runbook(next)) if run.state == RunState::Active => {
+                self.start_child(tx, run, step, next).await?
+            }
+            Outcome::Done(report) => self.offer_choice(run, step, report),
             outcome => outcome,
         };
         let event = match &outcome {
@@ -95,12 +100,7 @@ impl Engine {
         let settings = self.settings.load_full();
         let words = self.words();
         let failed = |line: String| Outcome::Failed(Report { line, ..Report::default() });
-        let full = if next.runbook.contains('/') {
-            next.runbook.clone()
-        } else {
-            format!("{}/{}", run.body.runbook.pack, next.runbook)
-        };
-        let next = Invocation { runbook: full, env: next.env.or_else(|| run.body.env.clone()), ..next };
+        let next = Invocation { env: next.env.or_else(|| run.body.env.clone()), ..next };
         let Ok(request) = self.check(&settings, &next, &Args::new(), Some(&run.body.place.channel)) else {
             return Ok(failed(words.say("card.unknown_command", context! { word => next.runbook })));
         };

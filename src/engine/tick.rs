@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::Engine;
-use crate::store::Result;
+use crate::store::{Result, inbox};
 
 impl Engine {
     /// Looks at everything that is due; gives how much it did.
@@ -14,6 +14,7 @@ impl Engine {
         done += self.offer_glass().await?;
         done += self.change_shifts().await?;
         done += self.run_schedules().await?;
+        done += self.post_head().await?;
         if done > 0 {
             self.wake.wake();
         }
@@ -50,6 +51,12 @@ impl Engine {
     /// # Errors
     /// The database's.
     pub async fn recover(self: &Arc<Self>) -> Result<()> {
-        self.find_lost(self.store.is_sqlite()).await.map(drop)
+        let alone = self.store.is_sqlite();
+        if alone {
+            let mut tx = self.store.begin().await?;
+            inbox::take_over(&mut tx, &self.replica).await?;
+            tx.commit().await?;
+        }
+        self.find_lost(alone).await.map(drop)
     }
 }

@@ -84,6 +84,20 @@ pub static ACTIONS: &[ActionSpec] = &[
     #[cfg(feature = "docker")] docker::SPEC,
 ];
 
+/// What the Docker engine says of itself, for `doctor`.
+///
+/// # Errors
+/// In words, when it does not answer, or this program was built without it.
+pub async fn docker_version(tools: &Tools) -> Result<String, String> {
+    #[cfg(feature = "docker")]
+    return docker::version(tools).await;
+    #[cfg(not(feature = "docker"))]
+    {
+        let _ = tools;
+        Err("this program was built without the feature docker".to_owned())
+    }
+}
+
 /// The action with this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static ActionSpec> {

@@ -40,14 +40,16 @@ async fn leave(Shared(state): Shared<Arc<State>>, request: Request, next: Next) 
     let started = tokio::time::Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let method = request.method().as_str().to_owned();
-    let (path, headers) = (request.uri().path().to_owned(), request.headers().clone());
-    let target = request.uri().path_and_query().map_or_else(|| path.clone(), ToString::to_string);
+    let for_people = is_page(request.uri().path()) && !wants_json(request.headers());
+    let page = for_people.then(|| (request.uri().path_and_query().map(ToString::to_string), request.headers().clone()));
 
     let mut response = next.run(request).await;
     if let Some(fault) = response.extensions_mut().remove::<Fault>() {
         let words = state.engine.words();
-        let for_people = is_page(&path) && !wants_json(&headers);
-        response = if for_people { pages::refuse(&fault, words, &target, &headers) } else { fault.as_json(words) };
+        response = match page {
+            Some((target, headers)) => pages::refuse(&fault, words, target.as_deref().unwrap_or("/"), &headers),
+            None => fault.as_json(words),
+        };
     }
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));

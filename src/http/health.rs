@@ -70,6 +70,13 @@ async fn health(Shared(state): Shared<Arc<State>>) -> Response {
     let seen = look(&state).await;
     let well = || Service { status: Status::Ok, message: None };
     let mut services = BTreeMap::from(["store", "console", "inbox", "outbox"].map(|name| (name, well())));
+    services.insert(
+        "catalog",
+        match state.refused.load_full() {
+            None => well(),
+            Some(why) => Service { status: Status::Degraded, message: Some(why.to_string()) },
+        },
+    );
     match seen {
         Err(error) => {
             services.insert("store", Service { status: Status::Error, message: Some(public(&error).to_owned()) });

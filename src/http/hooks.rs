@@ -72,7 +72,8 @@ async fn accept(state: &State, name: &str, request: Request) -> Result<DeliveryI
 fn key(name: &str, headers: &HeaderMap) -> String {
     let sent = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
     let sent = sent.filter(|key| !key.is_empty() && key.len() <= KEY_BYTES);
-    sent.map_or_else(|| format!("hook:{name}:{}", DeliveryId::new()), |key| format!("hook:{name}:key:{key}"))
+    // Our own begins with what grows, so that the index over keys grows at its end.
+    sent.map_or_else(|| format!("hook:{}", DeliveryId::new()), |key| format!("hook:{name}:key:{key}"))
 }
 
 /// Proof that a text is JSON within the parser's depth limit, read without keeping it; tells whether it is an object.

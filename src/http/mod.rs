@@ -17,7 +17,7 @@ mod view;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
 use governor::{DefaultKeyedRateLimiter, Quota};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -74,6 +74,8 @@ pub struct State {
     sources: DefaultKeyedRateLimiter<String>,
     limits: Limits,
     stopping: CancellationToken,
+    /// Why the last change of configuration or runbooks was not taken.
+    refused: ArcSwapOption<String>,
 }
 
 impl State {
@@ -96,7 +98,13 @@ impl State {
             sources: DefaultKeyedRateLimiter::keyed(quota),
             limits,
             stopping: CancellationToken::new(),
+            refused: ArcSwapOption::empty(),
         })
+    }
+
+    /// Tells in `/health` that what was read again is wrong; none when it is right.
+    pub fn refused(&self, why: Option<String>) {
+        self.refused.store(why.map(Arc::new));
     }
 
     /// Takes tokens and hook secrets from a configuration that was read again.

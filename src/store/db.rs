@@ -46,6 +46,8 @@ pub(super) enum Inner {
     Sqlite {
         options: Box<SqliteConnectOptions>,
         writer: Arc<AsyncMutex<Option<SqliteConnection>>>,
+        /// Where all but the intake wait for the writer, so that the intake waits for one of them at the most.
+        line: Arc<AsyncMutex<()>>,
         readers: SqlitePool,
         intake: Intake,
         /// The lock file, while this process holds it.
@@ -65,9 +67,15 @@ pub struct Db {
 }
 
 enum Held {
-    Writer(OwnedMutexGuard<Option<SqliteConnection>>),
+    Writer(Turn),
     Reader(PoolConnection<Sqlite>),
     Postgres(PoolConnection<Postgres>),
+}
+
+/// SQLite's writer for one transaction, and the head of the line, unless it came from elsewhere.
+struct Turn {
+    connection: OwnedMutexGuard<Option<SqliteConnection>>,
+    _head_of_line: Option<OwnedMutexGuard<()>>,
 }
 
 /// A write transaction. Dropped without [`Tx::commit`], it is undone and its connection thrown away.
@@ -112,14 +120,27 @@ impl Store {
     /// # Errors
     /// [`StoreError::Away`] when its turn does not come in time.
     pub async fn begin(&self) -> Result<Tx> {
+        self.begin_in(true).await
+    }
+
+    /// As [`Store::begin`], for what somebody waits for at a door: on SQLite ahead of all that stand in line.
+    pub(super) async fn begin_next(&self) -> Result<Tx> {
+        self.begin_in(false).await
+    }
+
+    async fn begin_in(&self, stands_in_line: bool) -> Result<Tx> {
         let held = match &*self.inner {
-            Inner::Sqlite { options, writer, .. } => {
-                let turn = tokio::time::timeout(DEADLINE, Arc::clone(writer).lock_owned()).await;
-                let mut guard = turn.map_err(|_| StoreError::Away("another write takes too long".to_owned()))?;
-                if guard.is_none() {
-                    *guard = Some(connect(options).await?);
+            Inner::Sqlite { options, writer, line, .. } => {
+                let turn = async {
+                    let _head_of_line = if stands_in_line { Some(Arc::clone(line).lock_owned().await) } else { None };
+                    Turn { connection: Arc::clone(writer).lock_owned().await, _head_of_line }
+                };
+                let turn = tokio::time::timeout(DEADLINE, turn).await;
+                let mut turn = turn.map_err(|_| StoreError::Away("another write takes too long".to_owned()))?;
+                if turn.connection.is_none() {
+                    *turn.connection = Some(connect(options).await?);
                 }
-                Held::Writer(guard)
+                Held::Writer(turn)
             }
             Inner::Postgres { pool, .. } => Held::Postgres(timed(pool.acquire()).await?),
         };
@@ -147,8 +168,14 @@ fn sqlite(url: &str) -> Result<Inner> {
         .max_connections(CONNECTIONS)
         .acquire_timeout(DEADLINE)
         .connect_lazy_with(options.clone().pragma("query_only", "ON"));
-    let (options, writer) = (Box::new(options), Arc::default());
-    Ok(Inner::Sqlite { options, writer, readers, intake: Intake::default(), alone: Mutex::default() })
+    Ok(Inner::Sqlite {
+        options: Box::new(options),
+        writer: Arc::default(),
+        line: Arc::default(),
+        readers,
+        intake: Intake::default(),
+        alone: Mutex::default(),
+    })
 }
 
 fn postgres(url: &str) -> Result<Inner> {
@@ -236,9 +263,9 @@ impl Db {
             return Err(StoreError::Refused("an earlier statement on this connection failed".to_owned()));
         }
         match &mut self.held {
-            Held::Writer(guard) => {
+            Held::Writer(turn) => {
                 let lost = || StoreError::Away("the connection was lost".to_owned());
-                guard.as_mut().map(Backend::Sqlite).ok_or_else(lost)
+                turn.connection.as_mut().map(Backend::Sqlite).ok_or_else(lost)
             }
             Held::Reader(connection) => Ok(Backend::Sqlite(connection)),
             Held::Postgres(connection) => Ok(Backend::Postgres(connection)),
@@ -257,7 +284,7 @@ impl Drop for Db {
             return;
         }
         match &mut self.held {
-            Held::Writer(guard) => drop(guard.take()),
+            Held::Writer(turn) => drop(turn.connection.take()),
             Held::Reader(connection) => connection.close_on_drop(),
             Held::Postgres(connection) => connection.close_on_drop(),
         }

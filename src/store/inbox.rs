@@ -9,6 +9,7 @@ use super::sql::{count, exec, fetch_all, fetch_one, fetch_optional, journal_poin
 use super::{Db, Result, Store, Tx};
 use crate::clock::Timestamp;
 use crate::domain::actor::{PersonId, Place};
+use crate::faults::seeded;
 use crate::id::{DeliveryId, MessageId, ReplicaId};
 
 // The update changes nothing; it makes the statement give the first one's id.
@@ -23,10 +24,11 @@ const CLAIM: &str = "UPDATE inbox SET state = $1, owner = $2, due_at = $3, attem
     RETURNING id, input, at, attempt";
 const FINISH: &str = "UPDATE inbox SET state = $1 WHERE id = $2 AND state = $3";
 const RELEASE: &str = "UPDATE inbox SET state = $1, owner = NULL, due_at = $2 WHERE id = $3 AND state = $4";
+const TAKE_OVER: &str = "UPDATE inbox SET state = $1, owner = NULL, due_at = 0 WHERE state = $2 AND owner <> $3";
 const STATE: &str = "SELECT state FROM inbox WHERE id = $1";
 const COUNTS: &str = "SELECT state, COUNT(*) FROM inbox GROUP BY state ORDER BY state";
 
-pub(super) const STATEMENTS: &[&str] = &[ACCEPT, CLAIM, FINISH, RELEASE, STATE, COUNTS];
+pub(super) const STATEMENTS: &[&str] = &[ACCEPT, CLAIM, FINISH, RELEASE, TAKE_OVER, STATE, COUNTS];
 
 /// What came in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,6 +114,15 @@ pub async fn accept(store: &Store, delivery: NewDelivery) -> Result<DeliveryId> 
         input: serde_json::to_string(&delivery.input)?,
         at: delivery.at,
     };
+    if seeded("defect.acknowledge_before_commit") {
+        let (store, id) = (store.clone(), row.id.clone());
+        tokio::spawn(async move { put(&store, row).await });
+        return Ok(id);
+    }
+    put(store, row).await
+}
+
+async fn put(store: &Store, row: Row) -> Result<DeliveryId> {
     match &*store.inner {
         Inner::Sqlite { intake, .. } => intake.put(store, row).await,
         // It gathers the commits of many connections by itself: a statement is a transaction.
@@ -187,6 +198,17 @@ pub async fn finish(tx: &mut Tx, id: &DeliveryId, state: DeliveryState) -> Resul
 pub async fn release(tx: &mut Tx, id: &DeliveryId, not_before: Timestamp) -> Result<()> {
     let (new, taken) = (DeliveryState::New.as_str(), DeliveryState::Taken.as_str());
     exec!(tx, RELEASE, new, not_before.0, id.as_str(), taken)?;
+    Ok(())
+}
+
+/// Gives back what others have taken: for a process that has just started on a database of its own, so that nobody
+/// waits for the leases of one that is gone.
+///
+/// # Errors
+/// The database's.
+pub async fn take_over(tx: &mut Tx, by: &ReplicaId) -> Result<()> {
+    let (new, taken) = (DeliveryState::New.as_str(), DeliveryState::Taken.as_str());
+    exec!(tx, TAKE_OVER, new, taken, by.as_str())?;
     Ok(())
 }
 

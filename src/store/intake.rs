@@ -75,7 +75,7 @@ async fn write(store: Weak<Inner>, mut queue: mpsc::Receiver<Waiting>) {
 }
 
 async fn commit(store: &Store, rows: &[Row]) -> Result<Vec<DeliveryId>> {
-    let mut tx = store.begin().await?;
+    let mut tx = store.begin_next().await?;
     let mut ids = Vec::with_capacity(rows.len());
     for row in rows {
         ids.push(inbox::insert(&mut tx, row).await?);

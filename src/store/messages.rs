@@ -46,7 +46,7 @@ const DUE: &str = select!(
             SELECT 1 FROM messages older
             WHERE older.platform = messages.platform AND older.channel = messages.channel
                 AND older.seq < messages.seq AND older.posted_version = 0
-                AND (older.not_before IS NULL OR older.not_before < $3))
+                AND ((older.not_before > $2 AND older.not_before < $3) OR older.claimed_until > $2))
     ORDER BY seq LIMIT $4"
 );
 const POSTED: &str = "UPDATE messages
@@ -57,6 +57,7 @@ const POSTPONE: &str = "UPDATE messages
     WHERE id = $3 AND posted_version < version";
 const CLAIM: &str = "UPDATE messages SET claimed_until = $1
     WHERE id = $2 AND posted_version < version AND (claimed_until IS NULL OR claimed_until <= $3)";
+const GIVE_BACK: &str = "UPDATE messages SET claimed_until = NULL WHERE id = $1";
 const UNDELIVERED: &str = "SELECT COUNT(*) FROM messages WHERE posted_version < version AND attempts > 0";
 
 pub(super) const STATEMENTS: &[&str] = &[
@@ -74,6 +75,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     POSTED,
     POSTPONE,
     CLAIM,
+    GIVE_BACK,
     UNDELIVERED,
 ];
 
@@ -292,8 +294,8 @@ pub async fn revision(db: &mut Db) -> Result<i64> {
 }
 
 /// Messages of a platform that are due by `now`, in order. Of each channel only those with no older unposted message
-/// before them: first posts keep their order, and a channel that must wait waits as a whole. One that was put off to
-/// [`NEVER`] holds nobody up.
+/// before them that must wait or is claimed: a channel that must wait waits as a whole, and the caller keeps the order
+/// of what it is given. One that was put off to [`NEVER`] holds nobody up.
 ///
 /// # Errors
 /// The database's.
@@ -325,6 +327,15 @@ pub async fn postpone(tx: &mut Tx, id: &MessageId, not_before: Timestamp, error:
 /// The database's.
 pub async fn undelivered(db: &mut Db) -> Result<i64> {
     Ok(fetch_one!(db, (i64,), UNDELIVERED)?.0)
+}
+
+/// Gives a claimed message back, untried.
+///
+/// # Errors
+/// The database's.
+pub async fn give_back(tx: &mut Tx, id: &MessageId) -> Result<()> {
+    exec!(tx, GIVE_BACK, id.as_str())?;
+    Ok(())
 }
 
 /// Claims a due message for one delivery: others leave it alone until `until`. False if somebody else has.

@@ -16,12 +16,15 @@ const INSERT: &str = "INSERT INTO runs (id, state, lock_key, incident, created_a
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
 const GET: &str = select!("WHERE id = $1");
 const UPDATE: &str = "UPDATE runs SET state = $1, ended_at = $2, body = $3 WHERE id = $4 AND state = $5";
+// The update changes nothing; it makes the row this transaction's, and gives it as it is then.
+const TAKE: &str = "UPDATE runs SET state = state WHERE id = $1
+    RETURNING id, state, lock_key, incident, created_at, ended_at, body";
 const OPEN: &str = select!("WHERE state = $1 OR state = $2 ORDER BY created_at, id");
 const LATEST: &str = select!("ORDER BY created_at DESC, id DESC LIMIT $1");
 const BETWEEN: &str = select!("WHERE created_at >= $1 AND created_at < $2 ORDER BY created_at, id");
 const OF_INCIDENT: &str = select!("WHERE incident = $1 ORDER BY created_at, id");
 
-pub(super) const STATEMENTS: &[&str] = &[INSERT, GET, UPDATE, OPEN, LATEST, BETWEEN, OF_INCIDENT];
+pub(super) const STATEMENTS: &[&str] = &[INSERT, GET, UPDATE, TAKE, OPEN, LATEST, BETWEEN, OF_INCIDENT];
 
 row!(Row {
     id: String,
@@ -85,6 +88,15 @@ pub async fn update(tx: &mut Tx, run: &Run, from: RunState) -> Result<bool> {
     let body = serde_json::to_string(&run.body)?;
     let ended = run.ended_at.map(|at| at.0);
     Ok(exec!(tx, UPDATE, run.state.as_str(), ended, body, run.id.as_str(), from.as_str())? == 1)
+}
+
+/// One run, whose row is this transaction's until it ends: what follows comes before a cancellation or after it, never
+/// around it.
+///
+/// # Errors
+/// The database's.
+pub async fn take(tx: &mut Tx, id: &RunId) -> Result<Option<Run>> {
+    fetch_optional!(tx, Row, TAKE, id.as_str())?.map(Run::try_from).transpose()
 }
 
 /// Runs that are not over, oldest first.

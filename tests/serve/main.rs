@@ -1,9 +1,18 @@
 //! The real program, from the shell and over HTTP, as people and machines use it: `sereno serve` with the configuration
 //! that the documents promise, on loopback, in a folder that goes.
+#![allow(clippy::disallowed_methods)] // tests ask what time it is
 
 #[path = "../support/install.rs"]
 mod install;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod away;
+mod burst;
+mod doors;
+mod end;
+mod files;
+mod settings;
+mod several;
+mod shell;
 mod story;

@@ -149,5 +149,54 @@ steps:
 "##,
 );
 
+/// A value that is chosen among those that a step finds.
+pub const PICK: (&str, &str) = (
+    "shop/pick.yaml",
+    r##"
+name: pick
+summary: Put a chosen release in place
+params:
+  - { name: version, type: from, step: versions, path: lines }
+environments: [prod, dev]
+allow:
+  - { roles: [operator] }
+steps:
+  - id: versions
+    title: The releases there are
+    action: shell
+    effect: read
+    with: { argv: [/bin/cat, "${dir}/versions"] }
+  - id: put
+    title: Put it in place
+    action: shell
+    effect: change
+    with: { argv: ["${dir}/deploy", put, "{{ version }}"] }
+"##,
+);
+
+/// A program that is given a secret, and tells it in every way it knows; and one that fails over it.
+pub const LEAK: (&str, &str) = (
+    "shop/leak.yaml",
+    r##"
+name: leak
+summary: Tells what it was given
+environments: [prod, dev]
+allow:
+  - { roles: [operator] }
+steps:
+  - id: tell
+    title: Tell it
+    action: shell
+    effect: change
+    with: { argv: ["${dir}/tell"], env: { TOKEN: { secret: canary } } }
+    expect: [ { fact: stdout, contains: nothing-like-it, label: told } ]
+    on_fail: continue
+  - id: call
+    title: Send it
+    action: http
+    with: { url: "http://127.0.0.1:9/{{ run.id }}", headers: { Authorization: { secret: canary, prefix: "Bearer " } } }
+"##,
+);
+
 /// All of them.
-pub const ALL: &[(&str, &str)] = &[ROLLBACK, HEALTH, WIPE, MIGRATE, SLOW, SHIFT];
+pub const ALL: &[(&str, &str)] = &[ROLLBACK, HEALTH, WIPE, MIGRATE, SLOW, SHIFT, PICK, LEAK];

@@ -68,3 +68,24 @@ async fn requests_that_were_accepted_outlive_a_crash() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_trails_head_is_posted_while_it_moves() {
+    story(ALL, async |s| {
+        world(s);
+        let mut settings = (*s.engine.settings.load_full()).clone();
+        settings.audit_channel = Some("#all".into());
+        s.engine.settings.store(std::sync::Arc::new(settings));
+        s.person("vic").says("#infra", "/ops health prod").await;
+        s.waits(std::time::Duration::from_secs(3600)).await;
+        let head = s.hears("#all").await.card.title;
+        let posted = head.split("--head ").nth(1).unwrap().split('`').next().unwrap().to_owned();
+        let (seq, hash) = posted.split_once(':').unwrap();
+        let anchor = sereno::audit::Anchor { seq: seq.parse().unwrap(), hash: hash.to_owned() };
+        s.person("vic").says("#infra", "/ops health prod").await;
+        sereno::audit::verify(&s.database, std::slice::from_ref(&anchor)).await.unwrap();
+        let forged = sereno::audit::Anchor { hash: "0".repeat(64), ..anchor };
+        assert!(sereno::audit::verify(&s.database, &[forged]).await.is_err());
+    })
+    .await;
+}

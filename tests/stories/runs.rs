@@ -181,3 +181,89 @@ steps:
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_is_chosen_among_what_an_earlier_step_found() {
+    story(ALL, async |s| {
+        world(s);
+        std::fs::write(s.file("versions"), "v7\nv8\n").unwrap();
+        let card = only(s.person("ana").says("#infra", "/ops pick dev").await);
+        assert_eq!(card.card.state, "holding", "{}", card.card.text());
+        assert_eq!(card.card.buttons[0].asks.as_ref().unwrap().inputs[0].choices, ["v7", "v8"]);
+        s.person("ana").presses_with(&card, "choose", &[("choice", "v9")]).await;
+        assert_eq!(s.message(&card.id).await.card.state, "holding");
+        s.person("ana").presses_with(&card, "choose", &[("choice", "v7")]).await;
+        assert_eq!(s.message(&card.id).await.card.title, "shop/pick v7 dev: done");
+        assert_eq!(s.effects(), ["put v7"]);
+
+        let wrong = only(s.person("ana").says("#infra", "/ops pick v9 dev").await);
+        assert_eq!(wrong.card.state, "failed");
+        assert!(
+            wrong.card.text().contains("version cannot be “v9”: the choices found are v7, v8."),
+            "{}",
+            wrong.card.text()
+        );
+        let right = only(s.person("ana").says("#infra", "/ops pick v8 prod").await);
+        assert!(right.card.text().contains("deploy put v8"), "{}", right.card.text());
+        assert_eq!(s.effects(), ["put v7"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_in_no_plan_card_journal_or_run() {
+    story(ALL, async |s| {
+        world(s);
+        let tell = "#!/bin/sh\nprintf %s \"$TOKEN\" | cut -c1-9 | tr -d '\\n'\nprintf %s \"$TOKEN\" | cut -c10-\n\
+                    printf '%s' \"$TOKEN\" | base64\nprintf '{\"token\":\"%s\"}' \"$TOKEN\" >&2\n\
+                    echo got ${#TOKEN} >> \"$(dirname \"$0\")/effects\"\n";
+        program(s, "tell", tell);
+        only(s.person("ana").says("#infra", "/ops plan leak prod").await);
+        let ask = only(s.person("ana").says("#infra", "/ops leak prod").await);
+        s.person("leo").presses(&ask, "approve").await;
+        assert_eq!(s.effects(), ["got 19"], "the program was given the secret");
+        let everything = everything_stored(s).await;
+        assert!(everything.contains("[redacted canary]"), "what it told is there, without the secret");
+        for form in ["canary-7f3a/sec+ret", "Y2FuYXJ5LTdmM2Evc2VjK3JldA", "canary-7f3a%2Fsec%2Bret"] {
+            assert!(!everything.contains(form), "{form} leaked");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_within_a_run_works_under_the_lock_that_it_has() {
+    let book = |name: &str, step: &str| {
+        format!(
+            "name: {name}\nsummary: Under one lock\nenvironments: [dev]\nallow: [ {{ roles: [operator] }} ]\n\
+             lock: \"one lock\"\nsteps:\n  - {{ id: first, title: First, action: shell, effect: change, \
+             with: {{ argv: [\"${{dir}}/deploy\", {name}, first] }} }}\n{step}"
+        )
+    };
+    let (inner, outer) =
+        (book("inner", ""), book("outer", "  - { id: inner, title: Inner, action: run, with: { runbook: inner } }\n"));
+    story(&[("shop/inner.yaml", &inner), ("shop/outer.yaml", &outer)], async |s| {
+        world(s);
+        let card = only(s.person("ana").says("#infra", "/ops outer dev").await);
+        assert_eq!(card.card.state, "done", "{}", card.card.text());
+        assert_eq!(s.effects(), ["outer first", "inner first"]);
+        let locks = only(s.person("ana").says("#infra", "/ops locks").await);
+        assert_eq!(locks.card.title, "Nothing is locked.");
+    })
+    .await;
+}
+
+/// Every text that the database holds about messages, runs, steps, approvals and the journal.
+async fn everything_stored(s: &crate::harness::Story) -> String {
+    use sereno::store::{approvals, messages, runs, steps, timeline};
+    let mut db = s.database.read().await.unwrap();
+    let mut all = Vec::new();
+    all.extend(messages::changed(&mut db, 0, 10_000).await.unwrap().into_iter().map(|message| format!("{message:?}")));
+    all.extend(timeline::page(&mut db, 0, 10_000).await.unwrap().into_iter().map(|entry| format!("{entry:?}")));
+    for run in runs::latest(&mut db, 1_000).await.unwrap() {
+        all.push(format!("{run:?}"));
+        all.push(format!("{:?}", steps::of_run(&mut db, &run.id).await.unwrap()));
+        all.push(format!("{:?}", approvals::of_run(&mut db, &run.id).await.unwrap()));
+    }
+    all.join("\n")
+}

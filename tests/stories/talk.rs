@@ -69,7 +69,7 @@ async fn a_denial_names_the_role_and_who_could_help_and_is_written_down() {
     story(ALL, async |s| {
         let told = only(s.person("vic").says("#infra", "/ops rollback api prod").await);
         assert_eq!(told.card.title, "You may not run shop/rollback api prod.");
-        assert_eq!(told.card.body, ["It takes one of these roles: operator.", "They may: Ana, Eva, Leo."]);
+        assert_eq!(told.card.body, ["It takes one of these roles: operator.", "Ask one of these: Ana, Eva, Leo."]);
         let mut db = s.database.read().await.unwrap();
         let entries = sereno::store::timeline::stream(&mut db, "system").await.unwrap();
         assert!(entries.iter().any(|entry| entry.kind.as_str() == "denied" && entry.actor == "vic"));

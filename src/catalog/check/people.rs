@@ -105,13 +105,15 @@ pub fn checkers(sheet: &mut Sheet, steps: &[Step], ground: &Ground<'_>) {
     }
 }
 
-/// Roles are known, and somebody holds each.
+/// Roles are known, and somebody holds at least one of them: a list that names roles for later, beside one that is
+/// held, is a list that works.
 fn roles(sheet: &mut Sheet, at: &str, list: &[String], ground: &Ground<'_>) {
     let known: Vec<&str> = ground.settings.roles.keys().map(String::as_str).collect();
+    let held = |role: &String| ground.actors.iter().any(|actor| actor.roles.contains(role));
+    let nobody = !list.iter().any(held);
     for (index, role) in list.iter().enumerate() {
         let place = child(at, index);
-        let held = ground.actors.iter().any(|actor| actor.roles.contains(role));
-        if known_word(sheet, &place, role, &known, "role") && !held {
+        if known_word(sheet, &place, role, &known, "role") && nobody {
             sheet.value(&place, "role_unheld", context! { name => role });
         }
     }

@@ -92,7 +92,6 @@ pub fn missing(
         title: sentence,
         tone: Tone::Ask,
         state: "missing".to_owned(),
-        body: vec![usage(desk, book)],
         buttons: vec![Button { asks: Some(form), ..desk.button("fill", Press::Ask(invocation)) }],
         ..Card::default()
     }

@@ -3,7 +3,7 @@
 use minijinja::context;
 
 use super::{Desk, clock_time, one_field, span};
-use crate::chat::card::{Button, Card, Press, Table, Tone};
+use crate::chat::card::{Button, Card, Form, Input, Press, Table, Tone};
 use crate::domain::approval::{Approval, ApprovalState, Vote};
 use crate::domain::digest;
 use crate::domain::run::{Cause, Run, RunState};
@@ -160,6 +160,9 @@ fn with_present_step(desk: Desk<'_>, card: &mut Card, view: &RunView<'_>) {
             let until = step.not_before.map(|until| clock_time(until, desk.now)).unwrap_or_default();
             card.body.push(desk.say("holds_until", context! { until }));
         }
+        (StepState::Holding, Some(Hold::Choice { param, .. })) => {
+            card.body.push(desk.say("choose", context! { param }));
+        }
         (StepState::Unknown, _) => {
             card.body.push(desk.say("step_unknown", context! { title => step.body.step.title.clone() }));
         }
@@ -223,6 +226,7 @@ fn approval_buttons(desk: Desk<'_>, approval: &Approval) -> Vec<Button> {
     buttons
 }
 
+/// What the step that stands now lets people do.
 fn step_buttons(desk: Desk<'_>, step: &StepRun) -> Vec<Button> {
     let (run, position) = (step.run.clone(), step.position);
     match (step.state, &step.body.hold) {
@@ -236,6 +240,12 @@ fn step_buttons(desk: Desk<'_>, step: &StepRun) -> Vec<Button> {
                     ..desk.button("check-failed", Press::CheckFailed(run, position))
                 },
             ]
+        }
+        (StepState::Holding, Some(Hold::Choice { param, choices, .. })) => {
+            let input =
+                Input { name: "choice".to_owned(), label: param.clone(), choices: choices.clone(), ..Input::default() };
+            let asks = Some(Form { title: desk.say("choose", context! { param }), inputs: vec![input] });
+            vec![Button { asks, ..desk.button("choose", Press::Choose(run, position)) }]
         }
         (StepState::Unknown, _) => vec![
             desk.button("confirm", Press::Confirm(run.clone(), position)),

@@ -1,9 +1,11 @@
 //! The demo's folder: configuration, runbooks, two releases of a shop, all in a temporary place that goes when it ends.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::clock::Clock;
 use crate::domain::settings::Language;
 use crate::secret::Secret;
 
@@ -47,7 +49,10 @@ impl World {
             secret: Secret::generate(),
             dir,
         };
+        // Ana's week has just begun, whenever the demo is played.
+        let yesterday = Clock::System.now().before(Duration::from_secs(24 * 3600)).to_jiff();
         let values = [
+            ("${yesterday}", yesterday.strftime("%Y-%m-%d").to_string()),
             ("${listen}", listen.to_owned()),
             ("${dir}", world.dir.display().to_string()),
             ("${shop}", format!("http://{shop}")),

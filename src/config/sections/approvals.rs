@@ -39,7 +39,8 @@ impl Check<'_> {
         BreakGlass { after, severities: written.severities.clone(), announce: written.announce.clone() }
     }
 
-    fn span(&mut self, path: &[&str], text: &str) -> Option<u64> {
+    /// The seconds of a written span.
+    pub fn span(&mut self, path: &[&str], text: &str) -> Option<u64> {
         let span = span::seconds(text);
         if span.is_none() && !text.is_empty() {
             self.error(path, "span", context! { text });

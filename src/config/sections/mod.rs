@@ -63,7 +63,7 @@ impl Check<'_> {
 pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, String>) -> Config {
     let mut check = Check { findings, env, names: Names::of(&written) };
     let public_url = check.server(&written.server);
-    let store_url = check.store(written.store);
+    let (store_url, store_wait) = check.store(written.store);
     check.log(&written.log, &written.docker);
     let roles = check.roles(&written.roles);
     let (people, tokens) = check.people(written.people);
@@ -74,6 +74,8 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
     let (approver_roles, approval_expires) = check.approvals(&written.approvals);
     let break_glass = check.break_glass(&written.break_glass);
     let secrets = check.secrets(written.secrets);
+    let audit_channel = written.audit.channel.unwrap_or_default();
+    check.known(&["audit", "channel"], "unknown_channel", &audit_channel, |names| &names.channels);
     Config {
         settings: Settings {
             language: written.language,
@@ -88,10 +90,12 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
             approver_roles,
             approval_expires,
             break_glass,
+            audit_channel: Some(audit_channel).filter(|channel| !channel.is_empty()),
         },
         roles_about: roles.about,
         listen: written.server.listen,
         store_url,
+        store_wait,
         catalog: written.catalog.path,
         tokens,
         hook_secrets,

@@ -1,12 +1,16 @@
 //! Where Sereno listens, where it keeps things, and how it logs.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use minijinja::context;
 
 use super::Check;
 use crate::config::written::{Docker, Log, Server, Store};
 use crate::secret::Secret;
+
+/// Seconds that a start waits for a database where nothing is said.
+const STORE_WAIT: u64 = 20;
 
 impl Check<'_> {
     /// Where people reach Sereno.
@@ -36,7 +40,13 @@ impl Check<'_> {
     }
 
     /// The database's URL, which may hold a password.
-    pub fn store(&mut self, store: Store) -> Secret {
+    /// The database, and how long a start waits for it.
+    pub fn store(&mut self, store: Store) -> (Secret, Duration) {
+        let wait = store.wait.as_ref().and_then(|text| self.span(&["store", "wait"], text)).unwrap_or(STORE_WAIT);
+        (self.store_url(store), Duration::from_secs(wait))
+    }
+
+    fn store_url(&mut self, store: Store) -> Secret {
         let secret = self.resolve(&["store"], "url", store.url, store.url_file);
         let Some(secret) = secret else { return Secret::new("sqlite://sereno.db") };
         let known = ["sqlite:", "postgres://", "postgresql://"];

@@ -34,6 +34,19 @@ pub(super) const SPEC: ActionSpec = ActionSpec {
     },
 };
 
+/// The engine's version and the API version spoken with it, for `doctor`.
+///
+/// # Errors
+/// In words, when it does not answer.
+pub async fn version(tools: &Tools) -> Result<String, String> {
+    let said = |fault: Fault| match fault {
+        Fault::Failed(why) | Fault::Lost(why) => why,
+    };
+    let engine = Engine::reach(tools, PLANNING).await.map_err(said)?;
+    let version = engine.docker.version().await.map_err(|error| engine::causes(&error))?;
+    Ok(format!("{}, API {}", version.version.unwrap_or_default(), version.api_version.unwrap_or_default()))
+}
+
 /// Most containers that one step may act on, or look into one by one.
 const TARGETS: usize = 20;
 /// How long a plan waits for the engine.

@@ -56,6 +56,11 @@
 
   async function bring(id, place) {
     const shown = document.getElementById("m-" + id);
+    if (shown?.matches(":active")) {
+      // A press in between: replaced now, the button would never hear of its end.
+      setTimeout(() => { due.set(id, place); work(); }, 200);
+      return;
+    }
     if (shown && busy(shown)) {
       shown.addEventListener("focusout", () => { due.set(id, place); setTimeout(work, 300); }, { once: true });
       return;
@@ -67,10 +72,14 @@
     localize(fresh);
     const follow = nearEnd();
     if (shown) {
-      if (busy(shown)) { due.set(id, place); return; }
-      const focused = shown.contains(document.activeElement);
+      if (busy(shown) || shown.matches(":active")) { due.set(id, place); return; }
+      const focused = shown.contains(document.activeElement) && document.activeElement;
       shown.replaceWith(fresh);
-      if (focused) fresh.focus({ preventScroll: true });
+      if (focused) {
+        // Who goes by keyboard stays on the button they were on, if it is still there.
+        const same = [...fresh.querySelectorAll("button")].find((button) => focused.value && button.value === focused.value);
+        (same || fresh).focus({ preventScroll: true });
+      }
     } else {
       log.querySelector(".empty")?.remove();
       log.append(fresh);

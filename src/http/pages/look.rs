@@ -51,6 +51,7 @@ fn settings() -> crate::domain::settings::Settings {
         secrets: Default::default(),
         approver_roles: Vec::new(),
         approval_expires: 900,
+        audit_channel: None,
         break_glass: BreakGlass { after: 300, severities: Vec::new(), announce: Vec::new() },
     }
 }

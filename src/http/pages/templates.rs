@@ -3,10 +3,11 @@
 use std::sync::OnceLock;
 
 use minijinja::value::Kwargs;
-use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value, context};
+use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value, context, escape_formatter};
 
 use crate::domain::digest;
 use crate::domain::settings::Language;
+use crate::domain::text::{is_hidden, visible};
 use crate::words::Words;
 
 /// Templates by name.
@@ -100,6 +101,11 @@ fn build(words: Words) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    // Whatever page it gets onto, a text from outside must not turn the reading direction.
+    environment.set_formatter(|out, state, value| match value.as_str().filter(|text| text.contains(is_hidden)) {
+        Some(text) if !value.is_safe() => escape_formatter(out, state, &visible(text, &['\n', '\t']).into()),
+        _ => escape_formatter(out, state, value),
+    });
     for (name, source) in TEMPLATES {
         environment.add_template(name, source).expect("templates are tested");
     }

@@ -1,0 +1,99 @@
+//! The other words of the shell: `run`, `why`, `schema`, `doctor`, `demo`.
+
+use serde_json::Value;
+
+use crate::install::{Install, said};
+
+#[tokio::test]
+async fn a_command_runs_from_the_shell_with_and_without_a_server() {
+    let install = Install::new();
+    let health = async || {
+        let said = install.sereno(&["run", "health prod", "--as", "ana", "--json"]).await;
+        assert_eq!(said.code, 0, "{said:#?}");
+        let [card] = said.cards().try_into().unwrap();
+        assert_eq!(card["state"], "done", "{card:#}");
+    };
+    health().await;
+    let alone = install.sereno(&["run", "rollback api prod", "--as", "ana", "--json"]).await;
+    assert_eq!(alone.code, 3, "it waits for approval: {alone:#?}");
+    let server = install.serve().await;
+    health().await;
+    let card = &alone.cards()[0];
+    assert_eq!(install.press("leo", card, "approve").await.code, 0);
+    assert_eq!(install.effects(), ["api prod"], "asked for without a server, approved on one");
+
+    let dev = install.sereno(&["run", "rollback web", "--as", "ana", "--env", "dev"]).await;
+    assert_eq!(dev.code, 0, "{dev:#?}");
+    assert_eq!(install.effects(), ["api prod", "web dev"]);
+    server.stop().await;
+
+    let denied = install.sereno(&["run", "rollback api dev", "--as", "eva"]).await;
+    assert_eq!(denied.code, 3, "{denied:#?}");
+    let unclear = install.sereno(&["run", "rolback api dev", "--as", "ana"]).await;
+    assert_eq!(unclear.code, 1, "{unclear:#?}");
+    assert!(unclear.out.contains("rollback"), "{unclear:#?}");
+    let nobody = install.sereno(&["run", "health dev", "--as", "zoe"]).await;
+    assert_eq!(nobody.code, 78, "{nobody:#?}");
+    install.write("state", "nothing answers\n");
+    let ill = install.sereno(&["run", "health dev", "--as", "ana"]).await;
+    assert_eq!(ill.code, 1, "a check that fails is seen by a script: {ill:#?}");
+}
+
+#[tokio::test]
+async fn a_decision_is_explained() {
+    let install = Install::new();
+    let may = install.sereno(&["why", "ana", "rollback api prod"]).await;
+    assert_eq!(may.code, 0, "{may:#?}");
+    assert!(may.out.contains("1 approval") && may.out.contains("lead"), "{may:#?}");
+    let may_not = install.sereno(&["why", "eva", "rollback api prod"]).await;
+    assert_eq!(may_not.code, 3, "{may_not:#?}");
+    assert!(may_not.out.contains("operator"), "{may_not:#?}");
+    let unclear = install.sereno(&["why", "ana", "no such thing"]).await;
+    assert_eq!(unclear.code, 1, "{unclear:#?}");
+}
+
+#[tokio::test]
+async fn schemas_are_printed_for_editors() {
+    let install = Install::new();
+    for (what, property) in [("runbook", "steps"), ("config", "people")] {
+        let said = install.sereno(&["schema", what]).await;
+        assert_eq!(said.code, 0, "{said:#?}");
+        assert!(said.json()["properties"][property].is_object(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn the_doctor_tells_what_is_and_what_to_do() {
+    let install = Install::new();
+    let findings = async || {
+        let said = install.sereno(&["doctor", "--json"]).await;
+        let findings = said.json();
+        let state = |what: &str| {
+            let found = findings.as_array().unwrap().iter().find(|each| each["what"] == what);
+            found.map_or(Value::Null, |found| found["state"].clone())
+        };
+        (said.code, state("catalog"), state("server"), state("store"))
+    };
+    let (_, catalog, server, _) = findings().await;
+    assert_eq!((catalog, server), ("ok".into(), "warning".into()), "nothing serves yet");
+    let _server = install.serve().await;
+    assert_eq!(findings().await, (0, "ok".into(), "ok".into(), "ok".into()));
+    install.write("commands/ops/broken.yaml", "name: [\n");
+    assert_eq!(findings().await, (1, "error".into(), "ok".into(), "ok".into()));
+    let text = install.sereno(&["doctor"]).await;
+    assert!(text.out.contains("error") && text.out.contains("sereno check"), "{text:#?}");
+}
+
+#[tokio::test]
+async fn the_demo_shows_the_whole_road_and_ends() {
+    let install = Install::new();
+    let mut command = install.command(&["demo", "--once", "--pace", "100"]);
+    command.env_remove("SERENO_CONFIG");
+    let said = said(command).await;
+    assert_eq!(said.code, 0, "{said:#?}");
+    let link = said.out.split_whitespace().find(|word| word.contains("/sign-in?token="));
+    assert!(link.is_some_and(|link| link.starts_with("http://127.0.0.1:")), "{}", said.out);
+    for part in ["waiting for approval", "approved by Leo", "rollback prod: done", "resolved", "incident is closed"] {
+        assert!(said.out.contains(part), "{part} in {}", said.out);
+    }
+}
