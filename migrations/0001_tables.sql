@@ -12,7 +12,7 @@ CREATE TABLE inbox (
     -- Until when a taken one is its owner's, or from when a new one may be taken.
     due_at      BIGINT NOT NULL
 );
-CREATE INDEX inbox_state ON inbox (state, due_at);
+CREATE INDEX inbox_state ON inbox (state, due_at, id);
 
 -- Numbers that grow, drawn with UPDATE … RETURNING in the transaction that uses them.
 CREATE TABLE counters (

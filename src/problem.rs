@@ -26,10 +26,10 @@ impl Problem {
     /// A problem at these bytes of a text, drawn with its line and a caret. A span outside the text is moved into it.
     #[must_use]
     pub fn at(file: &str, text: &str, span: Range<usize>, message: String, hint: Option<String>) -> Self {
-        let start = floor(text, span.start);
+        let start = text.floor_char_boundary(span.start);
         let from = text[..start].rfind('\n').map_or(0, |end| end + 1);
         let to = text[start..].find('\n').map_or(text.len(), |end| start + end);
-        let end = floor(text, span.end).clamp(start, to);
+        let end = text.floor_char_boundary(span.end).clamp(start, to);
         let line = text[..from].matches('\n').count() + 1;
         let snippet = Snippet::source(&text[from..to])
             .line_start(line)
@@ -47,10 +47,6 @@ impl std::fmt::Display for Problem {
         write!(f, "{}\n{}", self.message, self.picture)?;
         self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "\n   = {hint}"))
     }
-}
-
-fn floor(text: &str, at: usize) -> usize {
-    text.floor_char_boundary(at)
 }
 
 #[cfg(test)]

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use minijinja::context;
 
-use super::read::LONGEST_FILE;
 use super::report::Sheet;
 use super::{Problem, check};
 use crate::words::Words;
+
+/// Longest file that is read, in bytes.
+const LONGEST_FILE: u64 = 256 * 1024;
 
 /// A file that should be a runbook.
 pub struct Source {

@@ -3,7 +3,6 @@
 
 mod check;
 mod files;
-mod read;
 mod report;
 mod schema;
 mod shape;
@@ -27,6 +26,7 @@ use crate::domain::settings::Settings;
 use crate::executor::{ACTIONS, ActionSpec};
 pub use crate::problem::Problem;
 use crate::words::Words;
+use crate::yaml;
 use check::{Draft, Ground};
 use files::Source;
 
@@ -175,7 +175,7 @@ fn draft(source: &Source, ground: &Ground<'_>) -> Draft {
         Ok(sheet) => sheet,
         Err(sheet) => return Draft { sheet: *sheet, pack, stem, book: None },
     };
-    let book = match read::read(sheet.text()) {
+    let book = match yaml::read(sheet.text(), |at| at) {
         Ok(tree) => check::file(&mut sheet, tree, &pack, ground),
         Err(error) => {
             sheet.range(error.at, "yaml", context! { detail => &error.message });

@@ -2,24 +2,24 @@
 //! people, programs and GitHub.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::ops::Range;
 
 use minijinja::{Value, context};
 
-use super::read::Tree;
 use crate::domain::runbook::ParamKind;
 use crate::domain::span;
 use crate::domain::text::visible;
 use crate::problem::Problem;
 use crate::words::Words;
+use crate::yaml::{Content, Node};
 
 /// One file under inspection: its text, its places, and what was found wrong.
-#[derive(Debug)]
 pub struct Sheet {
     /// The file, as people name it.
     pub file: String,
     text: String,
-    tree: Tree,
+    tree: Node<Range<usize>>,
     bad: BTreeSet<String>,
     problems: Vec<Problem>,
     words: Words,
@@ -29,14 +29,13 @@ impl Sheet {
     /// A file with nothing wrong yet.
     #[must_use]
     pub fn new(file: String, text: String, words: Words) -> Self {
-        Self { file, text, tree: Tree::default(), bad: BTreeSet::new(), problems: Vec::new(), words }
+        Self { file, text, tree: Node::default(), bad: BTreeSet::new(), problems: Vec::new(), words }
     }
 
     /// Gives the places that later problems are pointed at, and the content.
-    pub fn place(&mut self, mut tree: Tree) -> serde_json::Value {
-        let value = tree.value.take();
+    pub fn place(&mut self, tree: Node<Range<usize>>) -> serde_json::Value {
         self.tree = tree;
-        value
+        self.tree.to_json()
     }
 
     /// The file's text.
@@ -47,18 +46,16 @@ impl Sheet {
 
     /// Reports `check.<what>` at the value with this pointer, or at the nearest thing around it.
     pub fn value(&mut self, at: &str, what: &str, values: Value) {
-        let found = around(at, |at| {
-            let value = self.tree.values.get(at)?;
-            // The key of a list, of a map or of nothing is easier to see than where it starts.
-            Some(if value.is_empty() { self.tree.keys.get(at).unwrap_or(value) } else { value }.clone())
-        });
-        self.report(at, found, what, values);
+        let (key, value) = self.tree.nearest(steps(at));
+        // The key of a list, of a map or of nothing is easier to see than where it starts.
+        let key = key.filter(|_| shown(value).is_empty());
+        self.report(at, key.cloned().unwrap_or_else(|| shown(value)), what, values);
     }
 
     /// Reports `check.<what>` at the key of the value with this pointer.
     pub fn key(&mut self, at: &str, what: &str, values: Value) {
-        let found = around(at, |at| self.tree.keys.get(at).or_else(|| self.tree.values.get(at)).cloned());
-        self.report(at, found, what, values);
+        let (key, value) = self.tree.nearest(steps(at));
+        self.report(at, key.cloned().unwrap_or_else(|| shown(value)), what, values);
     }
 
     /// Reports `check.<what>` at a range of the text.
@@ -141,15 +138,23 @@ impl Sheet {
     }
 }
 
-/// The first place with this pointer, or above it; the start of the file if there is none.
-fn around(at: &str, find: impl Fn(&str) -> Option<Range<usize>>) -> Range<usize> {
-    let mut at = at;
-    loop {
-        if let Some(range) = find(at) {
-            return range;
-        }
-        let Some((above, _)) = at.rsplit_once('/') else { return 0..0 };
-        at = above;
+/// The pointer of a field or an element.
+#[must_use]
+pub fn child(at: &str, key: impl fmt::Display) -> String {
+    let key = key.to_string().replace('~', "~0").replace('/', "~1");
+    format!("{at}/{key}")
+}
+
+/// The keys and numbers of a pointer.
+fn steps(at: &str) -> impl Iterator<Item = String> {
+    at.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"))
+}
+
+/// The range that is pointed at for a value: of a list or a map, where it starts.
+fn shown(value: &Node<Range<usize>>) -> Range<usize> {
+    match value.content {
+        Content::List(_) | Content::Map(_) => value.at.start..value.at.start,
+        Content::Null | Content::Scalar(..) => value.at.clone(),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::read::child;
+use super::report::child;
 
 /// Something that does not fit.
 #[derive(Debug, Clone, PartialEq)]

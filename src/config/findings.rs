@@ -3,7 +3,7 @@
 
 use minijinja::Value;
 
-use super::tree::{Content, Node, Origin};
+use super::tree::{Node, Origin};
 use super::veil::Veil;
 use crate::problem::Problem;
 use crate::words::Words;
@@ -75,21 +75,14 @@ impl Findings {
     }
 
     fn value_at(&self, path: &[&str]) -> Origin {
-        let mut at = &self.root;
-        for step in path {
-            let Some(next) = at.child(step) else { break };
-            at = next;
-        }
-        at.origin.clone()
+        self.root.nearest(path).1.at.clone()
     }
 
     fn key_at(&self, path: &[&str]) -> Origin {
-        let Some((last, above)) = path.split_last() else { return self.root.origin.clone() };
-        let parent = above.iter().try_fold(&self.root, |at, step| at.child(step));
-        let entry = parent.and_then(|node| match &node.content {
-            Content::Map(entries) => entries.iter().find(|entry| entry.key == *last),
-            _ => None,
+        let key = path.split_last().and_then(|(last, above)| {
+            let parent = above.iter().try_fold(&self.root, |at, step| at.child(step))?;
+            parent.under(last)?.0.cloned()
         });
-        entry.map_or_else(|| self.value_at(path), |entry| entry.at.clone())
+        key.unwrap_or_else(|| self.value_at(path))
     }
 }

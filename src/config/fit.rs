@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::findings::Findings;
 use super::shape::Shape;
-use super::tree::{Content, Entry, Node, Origin};
+use super::tree::{Content, Entry, Node};
 use crate::domain::nearest::nearest;
 
 /// Fits the whole tree, tells of all that does not fit, and gives JSON that the written types always read.
@@ -41,7 +41,7 @@ impl Fitter<'_> {
                 Some(option) => self.value(node, option),
                 None => self.wrong(node, shape),
             },
-            (_, Content::Scalar(text)) => self.scalar(node, text, shape),
+            (_, Content::Scalar(text, _)) => self.scalar(node, text, shape),
             _ => self.wrong(node, shape),
         }
     }
@@ -50,12 +50,12 @@ impl Fitter<'_> {
         match shape {
             Shape::Secret | Shape::Text(_) if text.trim().is_empty() => {
                 let key = if matches!(shape, Shape::Secret) { "blank_secret" } else { "blank" };
-                self.findings.error_at(&node.origin, key, context! { key => self.name() });
+                self.findings.error_at(&node.at, key, context! { key => self.name() });
                 filler(shape)
             }
             Shape::Text(choices) if !choices.is_empty() && !choices.iter().any(|choice| choice == text) => {
                 let near = nearest(text, choices.iter().map(String::as_str));
-                self.findings.error_at(&node.origin, "choice", context! { key => self.name(), text, choices, near });
+                self.findings.error_at(&node.at, "choice", context! { key => self.name(), text, choices, near });
                 filler(shape)
             }
             Shape::Secret | Shape::Text(_) => Value::String(text.to_owned()),
@@ -84,7 +84,7 @@ impl Fitter<'_> {
         }
         for key in required {
             if !map.contains_key(key) {
-                self.findings.error_at(&node.origin, "missing", context! { key, under => self.name() });
+                self.findings.error_at(&node.at, "missing", context! { key, under => self.name() });
                 map.insert(key.clone(), fields.get(key).map_or(Value::Null, filler));
             }
         }
@@ -112,7 +112,7 @@ impl Fitter<'_> {
             Shape::Whole => "a_whole_number",
             Shape::Flag => "a_flag",
         };
-        self.findings.error_at(&node.origin, wanted, context! { key => self.name() });
+        self.findings.error_at(&node.at, wanted, context! { key => self.name() });
         filler(shape)
     }
 
@@ -144,19 +144,6 @@ pub fn takes(shape: &Shape, content: &Content) -> bool {
         (shape, content),
         (Shape::Struct(..) | Shape::Map(_), Content::Map(_))
             | (Shape::List(_), Content::List(_))
-            | (Shape::Text(_) | Shape::Secret | Shape::Whole | Shape::Flag, Content::Scalar(_))
+            | (Shape::Text(_) | Shape::Secret | Shape::Whole | Shape::Flag, Content::Scalar(..))
     )
-}
-
-/// Marks every place in it as an environment variable's.
-pub fn relocate(node: &mut Node, variable: &str) {
-    node.origin = Origin::Env(variable.to_owned());
-    match &mut node.content {
-        Content::List(items) => items.iter_mut().for_each(|item| relocate(item, variable)),
-        Content::Map(entries) => entries.iter_mut().for_each(|entry| {
-            entry.at = Origin::Env(variable.to_owned());
-            relocate(&mut entry.value, variable);
-        }),
-        Content::Null | Content::Scalar(_) => {}
-    }
 }

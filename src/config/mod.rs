@@ -22,6 +22,7 @@ use crate::domain::settings::{Language, Settings};
 use crate::problem::Problem;
 use crate::secret::Secret;
 use crate::words::Words;
+use crate::yaml;
 use findings::Findings;
 use shape::Shape;
 use tree::{Content, Node, Origin};
@@ -144,14 +145,14 @@ fn text_of(path: &Path) -> Result<String, String> {
 }
 
 fn parse(name: &str, text: &str) -> Result<Node, Vec<Problem>> {
-    let node = tree::parse(text).map_err(|broken| {
+    let node = yaml::read(text, Origin::File).map_err(|broken| {
         let words = Words(Language::En);
         let message = words.say("config.broken", context! { why => broken.message });
         let hint = Some(words.get("config.broken_hint"));
         vec![Problem::at(name, &veil::keys_only(text), broken.at, message, hint)]
     })?;
     Ok(match node.content {
-        Content::Null => Node { content: Content::Map(Vec::new()), origin: Origin::File(0..0) },
+        Content::Null => Node { content: Content::Map(Vec::new()), at: Origin::File(0..0) },
         _ => node,
     })
 }

@@ -7,8 +7,9 @@ use minijinja::context;
 
 use super::findings::Findings;
 use super::shape::Shape;
-use super::tree::{self, Content, Entry, Node, Origin};
+use super::tree::{Content, Entry, Node, Origin};
 use crate::domain::nearest::nearest;
+use crate::yaml;
 
 const PREFIX: &str = "SERENO_";
 
@@ -110,22 +111,21 @@ struct Given<'a> {
 
 impl Given<'_> {
     fn node(&self, content: Content) -> Node {
-        Node { content, origin: Origin::Env(self.name.to_owned()) }
+        Node { content, at: Origin::Env(self.name.to_owned()) }
     }
 
     /// The value as its key wants it. A secret is taken as it is; whatever else is YAML.
     fn read(&self, shape: &Shape) -> Result<Node, Why> {
         let quoted = self.value.starts_with(['"', '\'']);
         match shape {
-            Shape::Secret => return Ok(self.node(Content::Scalar(self.value.to_owned()))),
+            Shape::Secret => return Ok(self.node(Content::Scalar(self.value.to_owned(), None))),
             Shape::Text(_) | Shape::Whole | Shape::Flag if !quoted => {
-                return Ok(self.node(Content::Scalar(self.value.trim().to_owned())));
+                return Ok(self.node(Content::Scalar(self.value.trim().to_owned(), None)));
             }
             _ => {}
         }
-        let mut node = tree::parse(self.value).map_err(|broken| Why::NoYaml(broken.message))?;
-        super::fit::relocate(&mut node, self.name);
-        Ok(node)
+        let place = |_| Origin::Env(self.name.to_owned());
+        yaml::read(self.value, place).map_err(|broken| Why::NoYaml(broken.message))
     }
 }
 

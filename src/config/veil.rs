@@ -48,9 +48,9 @@ impl Veil {
                 let inner = if let Some(Shape::List(inner)) = shape { Some(inner.as_ref()) } else { None };
                 items.iter().for_each(|item| self.look(item, inner));
             }
-            (Content::Scalar(_), Some(Shape::List(inner))) => self.look(node, Some(inner)),
-            (Content::Scalar(_), Some(Shape::Text(_) | Shape::Whole | Shape::Flag)) => self.show(&node.origin),
-            (Content::Scalar(text), _) => self.cover(&node.origin, text),
+            (Content::Scalar(..), Some(Shape::List(inner))) => self.look(node, Some(inner)),
+            (Content::Scalar(..), Some(Shape::Text(_) | Shape::Whole | Shape::Flag)) => self.show(&node.at),
+            (Content::Scalar(text, _), _) => self.cover(&node.at, text),
         }
     }
 

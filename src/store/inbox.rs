@@ -17,18 +17,20 @@ const ACCEPT: &str = "INSERT INTO inbox (id, request_key, input, at, state, atte
     VALUES ($1, $2, $3, $4, $5, 0, 0)
     ON CONFLICT (request_key) DO UPDATE SET request_key = excluded.request_key
     RETURNING id";
-// The condition stands outside, too: PostgreSQL checks only that again after it waited for another replica.
+// One state and the index's own order: however long the queue is, only its first rows are looked at. The condition
+// stands outside, too: PostgreSQL checks only that again after it waited for another replica.
 const CLAIM: &str = "UPDATE inbox SET state = $1, owner = $2, due_at = $3, attempt = attempt + 1
-    WHERE id IN (SELECT id FROM inbox WHERE (state = $4 OR state = $1) AND due_at <= $5 ORDER BY id LIMIT $6)
-        AND (state = $4 OR state = $1) AND due_at <= $5
+    FROM (SELECT id AS next FROM inbox WHERE state = $4 AND due_at <= $5 ORDER BY due_at, id LIMIT $6) AS queue
+    WHERE id = queue.next AND state = $4 AND due_at <= $5
     RETURNING id, input, at, attempt";
+const LEASE_OVER: &str = "UPDATE inbox SET state = $1, owner = NULL, due_at = 0 WHERE state = $2 AND due_at <= $3";
 const FINISH: &str = "UPDATE inbox SET state = $1 WHERE id = $2 AND state = $3";
 const RELEASE: &str = "UPDATE inbox SET state = $1, owner = NULL, due_at = $2 WHERE id = $3 AND state = $4";
 const TAKE_OVER: &str = "UPDATE inbox SET state = $1, owner = NULL, due_at = 0 WHERE state = $2 AND owner <> $3";
 const STATE: &str = "SELECT state FROM inbox WHERE id = $1";
 const COUNTS: &str = "SELECT state, COUNT(*) FROM inbox GROUP BY state ORDER BY state";
 
-pub(super) const STATEMENTS: &[&str] = &[ACCEPT, CLAIM, FINISH, RELEASE, TAKE_OVER, STATE, COUNTS];
+pub(super) const STATEMENTS: &[&str] = &[ACCEPT, CLAIM, LEASE_OVER, FINISH, RELEASE, TAKE_OVER, STATE, COUNTS];
 
 /// What came in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -151,7 +153,8 @@ pub(super) async fn insert(db: &mut Db, row: &Row) -> Result<DeliveryId> {
     Ok(id.into())
 }
 
-/// Takes up to `limit` requests, oldest first, that are new or whose lease is over at `now`.
+/// Takes up to `limit` requests that are new or whose lease is over at `now`; oldest first, those that were given back
+/// behind those that were never tried.
 ///
 /// # Errors
 /// The database's.
@@ -162,17 +165,10 @@ pub async fn claim(
     lease_until: Timestamp,
     limit: i64,
 ) -> Result<Vec<Delivery>> {
-    let mut rows = fetch_all!(
-        tx,
-        (String, String, i64, i64),
-        CLAIM,
-        DeliveryState::Taken.as_str(),
-        by.as_str(),
-        lease_until.0,
-        DeliveryState::New.as_str(),
-        now.0,
-        limit,
-    )?;
+    let (new, taken) = (DeliveryState::New.as_str(), DeliveryState::Taken.as_str());
+    exec!(tx, LEASE_OVER, new, taken, now.0)?;
+    let (by, until) = (by.as_str(), lease_until.0);
+    let mut rows = fetch_all!(tx, (String, String, i64, i64), CLAIM, taken, by, until, new, now.0, limit)?;
     // RETURNING promises no order.
     rows.sort_unstable();
     let delivery = |(id, input, at, attempt): (String, String, i64, i64)| {

@@ -4,8 +4,7 @@
 use minijinja::context;
 
 use super::steps::END;
-use crate::catalog::read::child;
-use crate::catalog::report::Sheet;
+use crate::catalog::report::{Sheet, child};
 use crate::domain::nearest::nearest;
 use crate::domain::runbook::{Effect, OnFail, Param, ParamKind, Step};
 use crate::domain::template;

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use minijinja::context;
 use serde_json::Value;
 
-use crate::catalog::read::child;
-use crate::catalog::report::Sheet;
+use crate::catalog::report::{Sheet, child};
 use crate::domain::nearest::nearest;
 use crate::domain::runbook::{ParamKind, Runbook};
 

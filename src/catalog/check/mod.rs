@@ -10,11 +10,12 @@ mod schedule;
 mod steps;
 mod variables;
 
+use std::ops::Range;
+
 use minijinja::context;
 use serde_json::Value;
 
-use super::read::{Tree, child};
-use super::report::Sheet;
+use super::report::{Sheet, child};
 use super::shape::{Flaw, fit};
 use super::written::Written;
 use crate::domain::actor::{Actor, Platform};
@@ -24,6 +25,7 @@ use crate::domain::runbook::{AlertMatch, BUILT_IN, Runbook};
 use crate::domain::settings::Settings;
 use crate::domain::template::Template;
 use crate::executor::ActionSpec;
+use crate::yaml::Node;
 use variables::Names;
 
 pub use links::{Draft, links};
@@ -48,7 +50,7 @@ impl<'a> Ground<'a> {
 }
 
 /// Checks one file. The runbook is there whenever its shape can be made out, also when something is wrong with it.
-pub fn file(sheet: &mut Sheet, tree: Tree, pack: &str, ground: &Ground<'_>) -> Option<Runbook> {
+pub fn file(sheet: &mut Sheet, tree: Node<Range<usize>>, pack: &str, ground: &Ground<'_>) -> Option<Runbook> {
     let mut value = sheet.place(tree);
     shape(sheet, &mut value, &super::schema::written(), "");
     let written: Written = match serde_json::from_value(value) {

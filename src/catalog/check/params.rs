@@ -4,8 +4,7 @@ use minijinja::context;
 use serde_json::Value;
 
 use super::{is_name, known_word, plain};
-use crate::catalog::read::child;
-use crate::catalog::report::Sheet;
+use crate::catalog::report::{Sheet, child};
 use crate::catalog::written::{self, Kind, Written};
 use crate::domain::accept::whole;
 use crate::domain::runbook::{Param, ParamKind};

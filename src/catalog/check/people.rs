@@ -7,8 +7,7 @@ use serde_json::Value;
 
 use super::params::ill_typed;
 use super::{Ground, known_word, words};
-use crate::catalog::read::child;
-use crate::catalog::report::Sheet;
+use crate::catalog::report::{Sheet, child};
 use crate::catalog::written;
 use crate::domain::actor::Actor;
 use crate::domain::approval::{ApprovalRule, LONGEST_EXPIRY};

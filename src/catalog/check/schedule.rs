@@ -4,8 +4,7 @@ use minijinja::context;
 
 use super::params::ill_typed;
 use super::{Ground, known_word};
-use crate::catalog::read::child;
-use crate::catalog::report::Sheet;
+use crate::catalog::report::{Sheet, child};
 use crate::catalog::written;
 use crate::domain::nearest::nearest;
 use crate::domain::runbook::{Args, ParamKind, Runbook, Schedule};

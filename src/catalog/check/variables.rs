@@ -3,8 +3,7 @@
 use minijinja::context;
 use serde_json::Value;
 
-use crate::catalog::read::child;
-use crate::catalog::report::Sheet;
+use crate::catalog::report::{Sheet, child};
 use crate::catalog::written::Written;
 use crate::domain::nearest::nearest;
 use crate::domain::runbook::{Param, ParamKind};

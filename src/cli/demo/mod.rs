@@ -46,7 +46,7 @@ pub async fn demo(options: DemoOptions) -> Result<ExitCode, Failure> {
             "{}",
             words.say(
                 "cli.demo_end",
-                minijinja::context! { url => format!("http://{address}"), config => world.config.display().to_string() }
+                minijinja::context! { stays => !options.once, config => world.config.display().to_string() }
             )
         );
         if !options.once {

@@ -12,6 +12,7 @@ use super::world::World;
 use crate::cli::args::shell_words;
 use crate::cli::client::Client;
 use crate::cli::render::text;
+use crate::clock::{Clock, Timestamp};
 use crate::executor;
 
 /// Longest time that the scene waits for one thing.
@@ -33,7 +34,8 @@ pub async fn play(world: &World, shop: &str, pace: Duration) -> Result<()> {
     world.release("v2")?;
     wait_for_shop(shop, 503).await?;
     tell("demo_alert");
-    alert(world, true).await?;
+    let since = Clock::System.now();
+    alert(world, since, true).await?;
     let root = find(&mut show, |card| text(card, "state") == "open" && has_button(card, "ask-1")).await?;
     find(&mut show, |card| text(card, "thread") == text(&root, "id") && text(card, "state") == "done").await?;
     tokio::time::sleep(pace).await;
@@ -48,7 +50,7 @@ pub async fn play(world: &World, shop: &str, pace: Duration) -> Result<()> {
     find(&mut show, |card| text(card, "id") == id && text(card, "state") == "done").await?;
     wait_for_shop(shop, 200).await?;
     tell("demo_resolved");
-    alert(world, false).await?;
+    alert(world, since, false).await?;
     let id = text(&root, "id");
     find(&mut show, |card| text(card, "id") == id && text(card, "state") == "resolved").await?;
     tokio::time::sleep(pace).await;
@@ -97,17 +99,16 @@ async fn wait_for_shop(shop: &str, status: u16) -> Result<()> {
 }
 
 /// What Alertmanager would send: webhook version 4.
-async fn alert(world: &World, firing: bool) -> Result<()> {
+async fn alert(world: &World, since: Timestamp, firing: bool) -> Result<()> {
     let status = if firing { "firing" } else { "resolved" };
-    let now = crate::clock::Clock::System.now().to_string();
-    let ends = if firing { "0001-01-01T00:00:00Z".to_owned() } else { now.clone() };
+    let ends = if firing { "0001-01-01T00:00:00Z".to_owned() } else { Clock::System.now().to_string() };
     let labels = json!({"alertname": "ShopDown", "severity": "critical", "service": "shop", "env": "prod"});
     let annotations = json!({"summary": "The shop answers with errors", "description": "Every request to /health fails since the last release."});
     let body = json!({
         "version": "4", "groupKey": "{}:{alertname=\"ShopDown\"}", "truncatedAlerts": 0, "status": status,
         "receiver": "sereno", "groupLabels": {"alertname": "ShopDown"}, "commonLabels": labels,
         "commonAnnotations": annotations, "externalURL": "",
-        "alerts": [{"status": status, "labels": labels, "annotations": annotations, "startsAt": now, "endsAt": ends,
+        "alerts": [{"status": status, "labels": labels, "annotations": annotations, "startsAt": since.to_string(), "endsAt": ends,
                     "generatorURL": "", "fingerprint": "c0ffee0000000001"}],
     });
     let url = format!("{}/hooks/alertmanager", world.server);
