@@ -11,11 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{self, Catalog};
 use crate::chat::console::Console;
+use crate::chat::{self, Chat};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{Engine, Parts};
 use crate::executor::{Tools, process};
 use crate::http;
+use crate::secret::Secret;
 use crate::store::wake::Wake;
 use crate::store::{Store, StoreError};
 use crate::words::Words;
@@ -62,7 +64,7 @@ impl App {
             clock,
             settings: config.settings.clone(),
             catalog,
-            chats: vec![Arc::clone(&console) as Arc<dyn crate::chat::Chat>],
+            chats: chats(config, &console),
             tools: tools(config),
             wake: wake.clone(),
         });
@@ -152,6 +154,25 @@ impl App {
     }
 }
 
+/// The chat platforms that the configuration names.
+fn chats(config: &Config, console: &Arc<Console>) -> Vec<Arc<dyn Chat>> {
+    let console: Arc<dyn Chat> = Arc::clone(console) as Arc<dyn Chat>;
+    let slack = config.slack.clone().and_then(|app| {
+        let found = chat::slack(chat::SlackApp {
+            socket: app.socket,
+            bot_token: app.bot_token,
+            app_token: app.app_token,
+            signing_secret: app.signing_secret,
+            api_url: app.api_url,
+        });
+        if found.is_none() {
+            tracing::error!("Slack is configured, but this program was built without the feature slack");
+        }
+        found
+    });
+    std::iter::once(console).chain(slack).collect()
+}
+
 /// The tools of the actions, which redact every secret that the configuration holds.
 fn tools(config: &Config) -> Tools {
     let tokens = config.tokens.iter().map(|(person, token)| (format!("token of {person}"), token.clone()));
@@ -159,7 +180,13 @@ fn tools(config: &Config) -> Tools {
         .hook_secrets
         .iter()
         .flat_map(|(hook, secrets)| secrets.iter().map(move |secret| (format!("secret of {hook}"), secret.clone())));
-    let extra: Vec<_> = tokens.chain(hooks).collect();
+    let slack = config.slack.iter().flat_map(|app| {
+        let of = |name: &str, secret: &Secret| (format!("Slack's {name}"), secret.clone());
+        let further = [("app token", &app.app_token), ("signing secret", &app.signing_secret)];
+        let further = further.into_iter().filter_map(move |(name, secret)| Some(of(name, secret.as_ref()?)));
+        std::iter::once(of("bot token", &app.bot_token)).chain(further).collect::<Vec<_>>()
+    });
+    let extra: Vec<_> = tokens.chain(hooks).chain(slack).collect();
     Tools::new(config.secrets.clone(), &extra, config.docker_host.clone())
 }
 

@@ -27,7 +27,7 @@ use findings::Findings;
 use shape::Shape;
 use tree::{Content, Node, Origin};
 use veil::Veil;
-pub use written::LogFormat;
+pub use written::{LogFormat, SlackMode};
 
 /// The configuration that is taken when no file is named: safe, and the place where every key is explained.
 pub const DEFAULT: &str = include_str!("../../config/sereno.yaml");
@@ -56,6 +56,8 @@ pub struct Config {
     pub hook_secrets: BTreeMap<String, Vec<Secret>>,
     /// Secrets that runbooks may name.
     pub secrets: BTreeMap<String, Secret>,
+    /// The Slack app, if there is one.
+    pub slack: Option<Slack>,
     /// The Docker engine's address; none means the platform's default.
     pub docker_host: Option<String>,
     /// Where the audit chain's head is written after each change; none means nowhere.
@@ -66,6 +68,21 @@ pub struct Config {
     pub log_level: String,
     /// What was let pass, and should be said.
     pub warnings: Vec<Problem>,
+}
+
+/// What a Slack app is reached with.
+#[derive(Clone)]
+pub struct Slack {
+    /// Whether by Socket Mode; else Slack sends requests.
+    pub socket: bool,
+    /// The bot's token.
+    pub bot_token: Secret,
+    /// The app's token, for Socket Mode.
+    pub app_token: Option<Secret>,
+    /// What Slack signs its requests with.
+    pub signing_secret: Option<Secret>,
+    /// Where Slack's Web API is, without a slash at the end.
+    pub api_url: String,
 }
 
 impl Config {

@@ -43,6 +43,8 @@ pub struct Written {
     pub secrets: BTreeMap<String, Source>,
     /// The Docker engine.
     pub docker: Docker,
+    /// The Slack app.
+    pub slack: Slack,
     /// The audit trail.
     pub audit: Audit,
     /// Logs.
@@ -163,6 +165,8 @@ pub struct FullRole {
     pub about: Option<String>,
     /// Roles whose holders' rights it has too.
     pub includes: Vec<String>,
+    /// Slack user groups, `S…`, whose listed members hold it.
+    pub slack_groups: Vec<String>,
 }
 
 /// A channel.
@@ -192,6 +196,9 @@ pub struct Team {
     /// Who is on call.
     #[serde(default)]
     pub rota: Option<Rota>,
+    /// A Slack user group, `S…`, that is kept equal to who is on call.
+    #[serde(default)]
+    pub slack_group: Option<String>,
 }
 
 /// A weekly rotation.
@@ -288,6 +295,53 @@ pub struct Docker {
     pub host: Option<String>,
 }
 
+crate::domain::text_enum! {
+    /// How Slack reaches Sereno.
+    SlackMode {
+        /// Sereno opens connections to Slack: no public address is needed.
+        Socket = "socket",
+        /// Slack sends requests to `/slack/…` at the public address.
+        Http = "http",
+    }
+}
+
+/// The Slack app. Without a bot token there is none.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Slack {
+    /// How Slack reaches Sereno.
+    pub mode: SlackMode,
+    /// The bot's token, `xoxb-…`.
+    pub bot_token: Option<Hidden>,
+    /// A file that holds it.
+    pub bot_token_file: Option<PathBuf>,
+    /// The app's token for Socket Mode, `xapp-…`.
+    pub app_token: Option<Hidden>,
+    /// A file that holds it.
+    pub app_token_file: Option<PathBuf>,
+    /// What Slack signs its requests with, in mode `http`.
+    pub signing_secret: Option<Hidden>,
+    /// A file that holds it.
+    pub signing_secret_file: Option<PathBuf>,
+    /// Where Slack's Web API is.
+    pub api_url: String,
+}
+
+impl Default for Slack {
+    fn default() -> Self {
+        Self {
+            mode: SlackMode::Socket,
+            bot_token: None,
+            bot_token_file: None,
+            app_token: None,
+            app_token_file: None,
+            signing_secret: None,
+            signing_secret_file: None,
+            api_url: "https://slack.com/api".to_owned(),
+        }
+    }
+}
+
 /// The audit trail.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -335,6 +389,7 @@ impl Default for Written {
             break_glass: BreakGlass::default(),
             secrets: BTreeMap::new(),
             docker: Docker::default(),
+            slack: Slack::default(),
             audit: Audit::default(),
             log: Log::default(),
         }
@@ -344,7 +399,7 @@ impl Default for Written {
 /// The roles of a file that declares none: each includes the one before it.
 fn usual_roles() -> BTreeMap<String, Option<Role>> {
     let ladder = [("viewer", None), ("operator", Some("viewer")), ("lead", Some("operator")), ("admin", Some("lead"))];
-    let role = |under: &str| Role::Full(FullRole { about: None, includes: vec![under.to_owned()] });
+    let role = |under: &str| Role::Full(FullRole { includes: vec![under.to_owned()], ..FullRole::default() });
     ladder.into_iter().map(|(name, under)| (name.to_owned(), under.map(role))).collect()
 }
 

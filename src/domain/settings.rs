@@ -47,6 +47,8 @@ pub struct Settings {
     pub approval_expires: u64,
     /// When the on-call may go on alone.
     pub break_glass: BreakGlass,
+    /// Groups of platforms, and the roles that their members hold.
+    pub groups: BTreeMap<Platform, BTreeMap<String, BTreeSet<Role>>>,
     /// Where the head of the audit trail is posted, so that chat keeps a copy that nobody here can change.
     pub audit_channel: Option<String>,
 }
@@ -91,6 +93,8 @@ pub struct Team {
     pub channel: String,
     /// Who is on call.
     pub rota: Option<Rota>,
+    /// Groups of platforms that are kept equal to who is on call.
+    pub groups: BTreeMap<Platform, String>,
 }
 
 /// An alert source.
@@ -154,6 +158,31 @@ impl Settings {
             expires: self.approval_expires,
             count: environment.map_or(0, |environment| environment.approvals),
         }
+    }
+
+    /// A channel's id on a platform; on the console it is its name.
+    #[must_use]
+    pub fn address<'a>(&'a self, platform: Platform, channel: &'a str) -> Option<&'a str> {
+        if platform == Platform::Console {
+            return Some(channel);
+        }
+        self.channels.get(channel)?.platforms.get(&platform).map(String::as_str)
+    }
+
+    /// The channel with this id on a platform.
+    #[must_use]
+    pub fn channel_at(&self, platform: Platform, id: &str) -> Option<&str> {
+        let at = |channel: &Channel| channel.platforms.get(&platform).is_some_and(|known| known == id);
+        self.channels.iter().find(|(_, channel)| at(channel)).map(|(name, _)| name.as_str())
+    }
+
+    /// A person's id on a platform; on the console it is their own.
+    #[must_use]
+    pub fn identity<'a>(&'a self, platform: Platform, person: &'a str) -> Option<&'a str> {
+        if platform == Platform::Console {
+            return Some(person);
+        }
+        self.people.get(person)?.identities.get(&platform).map(String::as_str)
     }
 
     /// The platform that a channel's messages go to: Slack or Discord where it has one, or else the console.

@@ -237,7 +237,7 @@ impl Engine {
     async fn object(&self, tx: &mut Tx, heard: &Heard, run: &Run, approval: &Approval, why: &Objection) -> Result<()> {
         let decided = self.decided_by(tx, &heard.settings, approval).await?;
         let card = cards::objection(self.desk(&heard.settings), why, &decided);
-        self.whisper(tx, &heard.place, &heard.actor.id, &card, &heard.delivery).await?;
+        self.aside(tx, heard, &card).await?;
         let body = json!({"run": run.id, "approval": approval.id, "why": format!("{why:?}")});
         self.enter(tx, stream_of(run), &heard.actor.id, EntryKind::Denied, body).await
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use tokio::time::Instant;
 
 use super::Engine;
@@ -17,6 +18,8 @@ use crate::store::{Result, Tx};
 
 /// Messages looked at in one pass.
 const BATCH: i64 = 100;
+/// Channels sent to at once.
+const SIDE_BY_SIDE: usize = 8;
 /// Longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long a replica may take over a message before another tries it.
@@ -72,14 +75,25 @@ impl Engine {
         Ok(sent.len())
     }
 
-    /// Sends messages in their order. Where one must wait, the rest of its channel waits with it, untried; so does what
-    /// there is no time for while the claims hold.
+    /// Sends messages, each channel's in their order and channels side by side, so that a slow one delays no other.
     async fn send_all(&self, chat: &dyn Chat, messages: Vec<Message>) -> Vec<(Message, Option<Answer>)> {
+        let mut channels: BTreeMap<String, Vec<Message>> = BTreeMap::new();
+        for message in messages {
+            channels.entry(message.place.channel.clone()).or_default().push(message);
+        }
+        let sent = channels.into_values().map(|messages| self.send_channel(chat, messages));
+        let sent: Vec<_> = futures_util::stream::iter(sent).buffer_unordered(SIDE_BY_SIDE).collect().await;
+        sent.into_iter().flatten().collect()
+    }
+
+    /// Sends a channel's messages in their order. Where a new one must wait, or the platform does, the rest waits with
+    /// it, untried; so does what there is no time for while the claims hold.
+    async fn send_channel(&self, chat: &dyn Chat, messages: Vec<Message>) -> Vec<(Message, Option<Answer>)> {
         let started = Instant::now();
-        let (mut waiting, mut known) = (BTreeSet::new(), BTreeMap::new());
+        let (mut waits, mut known) = (false, BTreeMap::new());
         let mut sent = Vec::with_capacity(messages.len());
         for message in messages {
-            if started.elapsed() > CLAIM - DEADLINE || waiting.contains(&message.place.channel) {
+            if waits || started.elapsed() > CLAIM - DEADLINE {
                 sent.push((message, None));
                 continue;
             }
@@ -87,7 +101,8 @@ impl Engine {
             match &answer {
                 Ok(external) => drop(known.insert(message.id.clone(), Some(external.clone()))),
                 Err(ChatError::Refused(_)) => {}
-                Err(_) => drop(waiting.insert(message.place.channel.clone())),
+                Err(ChatError::Later(_)) => waits = message.external.is_none(),
+                Err(_) => waits = true,
             }
             sent.push((message, Some(answer)));
         }
@@ -103,12 +118,30 @@ impl Engine {
             }
             None => None,
         };
+        let settings = self.settings.load_full();
+        let platform = chat.platform();
+        let channel = settings
+            .address(platform, &message.place.channel)
+            .ok_or_else(|| ChatError::Refused(format!("{} is not on {platform}", message.place.channel)))?;
+        let whisper_to = match &message.whisper_to {
+            Some(person) => Some(
+                settings
+                    .identity(platform, person)
+                    .ok_or_else(|| ChatError::Refused(format!("{person} has no identity on {platform}")))?,
+            ),
+            None => None,
+        };
+        let called = card.mentions.iter().filter_map(|person| settings.identity(platform, person));
+        let mentions: Vec<String> = called.map(str::to_owned).collect();
         let outgoing = Outgoing {
             id: &message.id,
             place: &message.place,
+            channel,
             thread: thread.as_deref(),
-            whisper_to: message.whisper_to.as_deref(),
+            whisper_to,
+            mentions: &mentions,
             card: &card,
+            again: message.again,
         };
         let call = async {
             match &message.external {
@@ -135,8 +168,8 @@ impl Engine {
         let now = self.clock.now();
         match result {
             Ok(external) => messages::posted(tx, &message.id, message.version, external).await,
-            Err(ChatError::RateLimited(wait)) => {
-                messages::postpone(tx, &message.id, now.after(*wait), "rate limited").await
+            Err(ChatError::RateLimited(wait) | ChatError::Later(wait)) => {
+                messages::pause(tx, &message.id, now.after(*wait)).await
             }
             Err(ChatError::Unavailable(why)) => {
                 let pause = Duration::from_secs(1 << message.attempts.min(6)).min(LONGEST_PAUSE);

@@ -12,6 +12,7 @@ mod drive;
 mod execute;
 mod glass;
 mod handoff;
+mod house;
 mod plan;
 mod post;
 mod press;
@@ -99,6 +100,12 @@ impl Engine {
             running: Mutex::default(),
             tasks: TaskTracker::new(),
         })
+    }
+
+    /// The platform, if it is in use.
+    #[must_use]
+    pub fn chat(&self, platform: Platform) -> Option<Arc<dyn Chat>> {
+        self.chats.get(&platform).cloned()
     }
 
     /// Stores a request durably, wakes the engine, and gives the request's id: only now may it be acknowledged.

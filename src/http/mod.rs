@@ -9,6 +9,7 @@ mod fault;
 mod health;
 mod hooks;
 mod pages;
+mod platforms;
 mod pulse;
 mod serve;
 mod sign_in;
@@ -151,6 +152,7 @@ fn router(state: Arc<State>) -> Router {
         .merge(api::routes())
         .merge(sign_in::routes())
         .merge(pages::routes())
+        .merge(platforms::routes())
         .fallback(fault::missing)
         .method_not_allowed_fallback(fault::wrong_method);
     edge::layers(routes, &state).with_state(state)

@@ -133,6 +133,7 @@ pub fn settings() -> Settings {
         secrets: ["shop_api".to_owned()].into(),
         approver_roles: vec!["lead".into()],
         approval_expires: 600,
+        groups: Default::default(),
         audit_channel: None,
         break_glass: BreakGlass { after: 300, severities: Vec::new(), announce: Vec::new() },
     }

@@ -61,7 +61,16 @@ mod tests {
         let mut news = console.news();
         let (id, card) = (MessageId::new(), Card::default());
         let place = Place::channel(Platform::Console, "#infra");
-        let message = Outgoing { id: &id, place: &place, thread: None, whisper_to: None, card: &card };
+        let message = Outgoing {
+            id: &id,
+            place: &place,
+            channel: "#infra",
+            thread: None,
+            whisper_to: None,
+            mentions: &[],
+            card: &card,
+            again: false,
+        };
         assert_eq!(console.post(message.clone()).await.unwrap(), id.as_str());
         assert!(news.has_changed().unwrap());
         news.mark_unchanged();

@@ -31,6 +31,7 @@ fn view(card: Card, author: Option<&str>, whisper: bool) -> Json {
         external: None,
         attempts: 0,
         not_before: None,
+        again: false,
         error: None,
         at: crate::clock::Timestamp(1_772_334_720_000),
     };
@@ -51,6 +52,7 @@ fn settings() -> crate::domain::settings::Settings {
         secrets: Default::default(),
         approver_roles: Vec::new(),
         approval_expires: 900,
+        groups: Default::default(),
         audit_channel: None,
         break_glass: BreakGlass { after: 300, severities: Vec::new(), announce: Vec::new() },
     }
