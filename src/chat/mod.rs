@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::actor::{Place, Platform};
 use crate::id::MessageId;
 use crate::secret::Secret;
+use crate::words::Words;
 use card::Card;
 pub use house::{Away, Filling, House, Posted};
 
@@ -37,6 +38,10 @@ pub struct Outgoing<'a> {
     pub mentions: &'a [String],
     /// What it says.
     pub card: &'a Card,
+    /// Our page about it, in full.
+    pub link: Option<&'a str>,
+    /// Speaks the installation's language, for the little that a platform has to say itself.
+    pub words: Words,
     /// Whether an earlier try may have come through without an answer: it is to be looked for first.
     pub again: bool,
 }

@@ -15,6 +15,7 @@ use crate::clock::Timestamp;
 use crate::id::MessageId;
 use crate::store::messages::{self, Message};
 use crate::store::{Result, Tx};
+use crate::words::Words;
 
 /// Messages looked at in one pass.
 const BATCH: i64 = 100;
@@ -133,7 +134,10 @@ impl Engine {
         };
         let called = card.mentions.iter().filter_map(|person| settings.identity(platform, person));
         let mentions: Vec<String> = called.map(str::to_owned).collect();
+        let link = card.link.as_ref().map(|path| format!("{}{path}", settings.public_url));
         let outgoing = Outgoing {
+            link: link.as_deref(),
+            words: Words(settings.language),
             id: &message.id,
             place: &message.place,
             channel,

@@ -69,6 +69,8 @@ mod tests {
             whisper_to: None,
             mentions: &[],
             card: &card,
+            link: None,
+            words: crate::words::Words(crate::domain::settings::Language::En),
             again: false,
         };
         assert_eq!(console.post(message.clone()).await.unwrap(), id.as_str());
