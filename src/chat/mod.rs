@@ -6,7 +6,7 @@ pub mod cards;
 pub mod console;
 mod house;
 #[cfg(feature = "slack")]
-mod slack;
+pub mod slack;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,8 +127,9 @@ pub trait Chat: Send + Sync {
         Err(ChatError::Refused(format!("there are no groups here, and so no {group}")))
     }
 
-    /// What is not as it should be, for `doctor`: a line each, with what to do.
-    async fn troubles(&self) -> Vec<String> {
+    /// What is not as it should be, for `doctor`: a line each, with what to do. One who asks does not wait long: what has
+    /// no answer in a few seconds is a trouble, too.
+    async fn troubles(&self, _words: Words) -> Vec<String> {
         Vec::new()
     }
 }
