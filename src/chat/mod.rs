@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::actor::{Place, Platform};
+pub use crate::domain::settings::Standing;
 use crate::id::MessageId;
 use crate::secret::Secret;
 use crate::words::Words;
@@ -72,15 +73,6 @@ impl Answer {
     pub fn status(status: u16) -> Self {
         Self { status, json: None }
     }
-}
-
-/// How a person stands on a platform, as far as rights come from there.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// Whether their account was closed there.
-    pub gone: bool,
-    /// Those of the asked groups that they are in.
-    pub groups: Vec<String>,
 }
 
 /// A chat platform.
