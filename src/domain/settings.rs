@@ -157,6 +157,18 @@ impl Settings {
         Some(Actor { id: person.id.clone(), platform, roles })
     }
 
+    /// The same with everybody in every group that they could be in: who is, only its platform knows.
+    #[must_use]
+    pub fn at_most(&self) -> Self {
+        let mut most = self.clone();
+        for person in most.people.values_mut() {
+            let of = |platform: &Platform| self.groups.get(platform).into_iter().flat_map(BTreeMap::keys).cloned();
+            let full = |platform: &Platform| Standing { gone: false, groups: of(platform).collect() };
+            person.standing = person.identities.keys().map(|platform| (*platform, full(platform))).collect();
+        }
+        most
+    }
+
     /// The person with this identity on a platform; on the console the identity is the person's id.
     #[must_use]
     pub fn person_of(&self, platform: Platform, identity: &str) -> Option<&Person> {
