@@ -153,6 +153,19 @@ pub fn slack(app: SlackApp) -> Option<Arc<dyn Chat>> {
     }
 }
 
+/// What a Slack app is created from; `public_url` is where Slack sends its requests, without it the app uses Socket Mode.
+/// None where this program was built without Slack.
+#[must_use]
+pub fn slack_manifest(name: &str, public_url: Option<&str>, words: Words) -> Option<impl serde::Serialize> {
+    #[cfg(feature = "slack")]
+    return Some(slack::manifest::Manifest::new(name, public_url, words));
+    #[cfg(not(feature = "slack"))]
+    {
+        let _ = (name, public_url, words);
+        None::<()>
+    }
+}
+
 /// Why a platform did not take a message. Whether to try again is decided in one place, `engine::deliver`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChatError {

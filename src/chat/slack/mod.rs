@@ -1,5 +1,6 @@
 //! Slack as a chat platform. Knows Slack's ids, limits and manners; nothing of runbooks, store or engine.
 
+pub mod manifest;
 pub mod scopes;
 
 use async_trait::async_trait;
