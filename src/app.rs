@@ -154,9 +154,14 @@ impl App {
     }
 }
 
-/// The chat platforms that the configuration names.
+/// The console, and the chat platforms that the configuration names.
 fn chats(config: &Config, console: &Arc<Console>) -> Vec<Arc<dyn Chat>> {
     let console: Arc<dyn Chat> = Arc::clone(console) as Arc<dyn Chat>;
+    std::iter::once(console).chain(platforms(config)).collect()
+}
+
+/// The chat platforms outside that the configuration names.
+pub(crate) fn platforms(config: &Config) -> Vec<Arc<dyn Chat>> {
     let slack = config.slack.clone().and_then(|app| {
         let found = chat::slack(chat::SlackApp {
             socket: app.socket,
@@ -170,7 +175,7 @@ fn chats(config: &Config, console: &Arc<Console>) -> Vec<Arc<dyn Chat>> {
         }
         found
     });
-    std::iter::once(console).chain(slack).collect()
+    slack.into_iter().collect()
 }
 
 /// The tools of the actions, which redact every secret that the configuration holds.

@@ -26,7 +26,10 @@ pub fn manifest(options: &ManifestOptions) -> Result<ExitCode, Failure> {
     if *json {
         println!("{}", serde_json::to_string_pretty(&manifest).map_err(anyhow::Error::from)?);
     } else {
-        print!("{}", serde_saphyr::to_string(&manifest).map_err(anyhow::Error::from)?);
+        // Plain scalars only: what reads it at the other end is not ours.
+        let plain = serde_saphyr::ser_options! { prefer_block_scalars: false };
+        let text = serde_saphyr::to_string_with_options(&manifest, plain).map_err(anyhow::Error::from)?;
+        println!("{}", text.trim_end());
     }
     Ok(ExitCode::SUCCESS)
 }
