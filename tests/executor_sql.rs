@@ -230,7 +230,7 @@ async fn a_statement_is_kept_only_when_it_did_what_was_expected() {
     let report = done(shop.run(json!({"statement": text, "params": ["paid", 2], "expect_rows": 2})).await);
     assert_eq!((&report.facts["affected"], shop.count("state = 'paid'").await), (&json!(2), 2));
     let report = failed(shop.run(json!({"statement": text, "params": ["lost", 3], "expect_rows": 2})).await);
-    assert_eq!(report.line.en(), "3 rows, where 2 was expected: rolled back");
+    assert_eq!(report.line.en(), "3 rows, where 2 were expected: rolled back");
     assert_eq!((&report.facts["affected"], shop.count("state = 'lost'").await), (&json!(3), 0));
     let report = done(shop.run(json!({"statement": text, "params": ["sent", 0]})).await);
     assert_eq!(report.facts["affected"], 0);

@@ -142,9 +142,10 @@ impl Engine {
         }
     }
 
-    /// A guarded step has one start an approval, so it is never tried again by itself.
+    /// A guarded step has one start an approval, so it is never tried again by itself; one that never started, because
+    /// it cannot be planned, has nothing to try again.
     fn retries(&self, step: &StepRun) -> bool {
-        !step.body.guarded && step.attempt <= step.body.step.retry.times
+        !step.body.guarded && (1..=step.body.step.retry.times).contains(&step.attempt)
     }
 
     async fn after_success(&self, tx: &mut Tx, run: &Run, step: &StepRun) -> Result<()> {
