@@ -110,7 +110,7 @@ async fn a_checklist_waits_asks_runs_another_runbook_and_notes() {
         assert_eq!(done.card.state, "done", "{}", done.card.text());
         let thread = s.thread(&card.id).await;
         assert!(
-            thread.iter().any(|heard| heard.card.title == "shop/health dev: done"),
+            thread.iter().any(|heard| heard.card.title == "shop/health dev: done, as expected"),
             "the other run answers in the thread"
         );
     })

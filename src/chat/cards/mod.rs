@@ -8,7 +8,7 @@ mod run;
 pub use handoff::{Shift, handoff, on_call};
 pub use incident::{incident, incident_line, incident_list};
 pub use replies::{denied, help, line, locks, missing, objection, plan, review, runs, said, unclear};
-pub use run::{RunView, approval_wanted, run, step_details};
+pub use run::{RunView, approval_over, approval_wanted, run, step_details};
 
 use minijinja::{Value, context};
 
