@@ -77,6 +77,9 @@ impl Chat for Club {
             return Err(ChatError::Refused("user_not_found".into()));
         }
         for group in groups {
+            if state.forbids {
+                return Err(ChatError::Refused("missing_scope".into()));
+            }
             if !state.groups.contains_key(group.as_str()) {
                 return Err(ChatError::Refused("no_such_subteam".into()));
             }
@@ -340,6 +343,20 @@ async fn a_group_that_may_not_be_set_is_tried_again_without_haste() {
         club.is().forbids = false;
         s.waits(minutes(1)).await;
         assert_eq!(club.members(ON_CALL), [ANA]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_platform_that_does_not_tell_of_groups_still_tells_of_accounts() {
+    tell(async |s, club| {
+        club.is().forbids = true;
+        let ask = asks(s, "/ops rollback api prod").await;
+        s.person("leo").presses(&ask, "approve").await;
+        assert_eq!(state(s, &ask).await, "awaiting_approval", "a group that cannot be read gives nothing");
+        club.is().closed.insert(ANA);
+        s.waits(minutes(5)).await;
+        assert!(!s.engine.settings.load().knows("ana"));
     })
     .await;
 }
