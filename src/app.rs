@@ -148,7 +148,7 @@ impl App {
     }
 
     fn take(&self, config: &Config, catalog: Catalog) {
-        self.engine.settings.store(Arc::new(config.settings.clone()));
+        self.engine.configure(config.settings.clone());
         self.engine.catalog.store(Arc::new(catalog));
         self.http.reload(config);
         self.http.refused(None);

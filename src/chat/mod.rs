@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::domain::actor::{Place, Platform};
+pub use crate::domain::settings::Standing;
 use crate::id::MessageId;
 use crate::secret::Secret;
 use crate::words::Words;
@@ -73,15 +74,6 @@ impl Answer {
     pub fn status(status: u16) -> Self {
         Self { status, json: None }
     }
-}
-
-/// How a person stands on a platform, as far as rights come from there.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// Whether their account was closed there.
-    pub gone: bool,
-    /// Those of the asked groups that they are in.
-    pub groups: Vec<String>,
 }
 
 /// A chat platform.
