@@ -6,7 +6,7 @@ pub mod cards;
 pub mod console;
 mod house;
 #[cfg(feature = "slack")]
-mod slack;
+pub mod slack;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Slack as a chat platform. Knows Slack's ids, limits and manners; nothing of runbooks, store or engine.
 
+pub mod render;
+
 use async_trait::async_trait;
 
 use super::{Chat, ChatError, Outgoing, SlackApp};
