@@ -8,7 +8,7 @@ mod own;
 mod pace;
 mod people;
 mod post;
-mod render;
+pub mod render;
 pub mod scopes;
 mod troubles;
 mod whisper;
@@ -77,8 +77,9 @@ impl Chat for Slack {
 
     async fn set_group(&self, group: &str, members: &[String]) -> Result<(), ChatError> {
         let own = self.api.own().await.map_err(|fault| fault.said(LOG))?;
-        let stranger =
-            |identity: &String| ChatError::Refused(LOG.say("slack.stranger", context! { identity, team => &own.team }));
+        let stranger = |identity: &String| {
+            ChatError::Refused(LOG.say("slack.other_team", context! { identity, team => &own.team }))
+        };
         let user = |identity: &String| own.user_of(identity).map(str::to_owned).ok_or_else(|| stranger(identity));
         let users = members.iter().map(user).collect::<Result<BTreeSet<_>, _>>()?;
         self.people.set_group(&self.api, group, &users).await.map_err(|fault| fault.said(LOG))
