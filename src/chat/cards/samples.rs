@@ -31,7 +31,8 @@ const NIGHT: Timestamp = Timestamp(1_772_334_720_000);
 pub fn settings() -> Settings {
     let person = |id: &str, name: &str| {
         let identities = BTreeMap::from([(Platform::Slack, format!("T1/U{}", id.to_uppercase()))]);
-        (id.to_owned(), Person { id: id.to_owned(), name: name.to_owned(), roles: Vec::new(), identities })
+        let (roles, standing) = (Vec::new(), BTreeMap::new());
+        (id.to_owned(), Person { id: id.to_owned(), name: name.to_owned(), roles, identities, standing })
     };
     Settings {
         language: Language::En,
