@@ -59,12 +59,13 @@ impl App {
         let store = open_store(config).await?;
         let console = Arc::new(Console::default());
         let wake = Wake::default();
+        let chats = chats(config, &console, &clock);
         let engine = Engine::new(Parts {
             store,
             clock,
             settings: config.settings.clone(),
             catalog,
-            chats: chats(config, &console),
+            chats,
             tools: tools(config),
             wake: wake.clone(),
         });
@@ -155,13 +156,13 @@ impl App {
 }
 
 /// The console, and the chat platforms that the configuration names.
-fn chats(config: &Config, console: &Arc<Console>) -> Vec<Arc<dyn Chat>> {
+fn chats(config: &Config, console: &Arc<Console>, clock: &Clock) -> Vec<Arc<dyn Chat>> {
     let console: Arc<dyn Chat> = Arc::clone(console) as Arc<dyn Chat>;
-    std::iter::once(console).chain(platforms(config)).collect()
+    std::iter::once(console).chain(platforms(config, clock)).collect()
 }
 
 /// The chat platforms outside that the configuration names.
-pub(crate) fn platforms(config: &Config) -> Vec<Arc<dyn Chat>> {
+pub(crate) fn platforms(config: &Config, clock: &Clock) -> Vec<Arc<dyn Chat>> {
     let slack = config.slack.clone().and_then(|app| {
         let found = chat::slack(chat::SlackApp {
             socket: app.socket,
@@ -169,6 +170,7 @@ pub(crate) fn platforms(config: &Config) -> Vec<Arc<dyn Chat>> {
             app_token: app.app_token,
             signing_secret: app.signing_secret,
             api_url: app.api_url,
+            clock: clock.clone(),
         });
         if found.is_none() {
             tracing::error!("Slack is configured, but this program was built without the feature slack");

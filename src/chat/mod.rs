@@ -14,6 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::domain::actor::{Place, Platform};
 pub use crate::domain::settings::Standing;
 use crate::id::MessageId;
@@ -139,6 +140,8 @@ pub struct SlackApp {
     pub signing_secret: Option<Secret>,
     /// Where Slack's Web API is, without a slash at the end.
     pub api_url: String,
+    /// What our own pace is kept by.
+    pub clock: Clock,
 }
 
 /// Slack; none where this program was built without it.

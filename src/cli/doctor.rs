@@ -42,7 +42,7 @@ pub async fn doctor(options: DoctorOptions) -> Result<ExitCode, Failure> {
     findings.push(listening(&config, words).await);
     findings.extend(database(&config, words).await);
     findings.push(engine_of_docker(&config, words).await);
-    for chat in platforms(&config) {
+    for chat in platforms(&config, &crate::clock::Clock::System) {
         findings.extend(platform(chat.as_ref(), words, PATIENCE).await);
     }
     let bad = findings.iter().any(|finding| finding.state == "error");
