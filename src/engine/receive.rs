@@ -27,9 +27,12 @@ impl Engine {
     /// Handles what is in the inbox; gives how many requests it took.
     pub(super) async fn receive(self: &Arc<Self>) -> Result<usize> {
         let now = self.clock.now();
+        if !inbox::is_due(&mut self.store.read().await?, now).await? {
+            return Ok(0);
+        }
         let mut tx = self.store.begin().await?;
         let deliveries = inbox::claim(&mut tx, &self.replica, now, now.after(LEASE), BATCH).await?;
-        // Also when there is none: a transaction that is dropped costs its connection.
+        // Also when another replica was faster: a transaction that is dropped costs its connection.
         tx.commit().await?;
         if deliveries.is_empty() {
             return Ok(0);
