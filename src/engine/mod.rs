@@ -16,6 +16,7 @@ mod plan;
 mod post;
 mod press;
 mod receive;
+mod record;
 mod run_loop;
 mod schedule;
 mod start;
@@ -24,6 +25,7 @@ mod tick;
 mod undo;
 
 pub use built_in::explain;
+pub use record::{Event, InForce};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -104,6 +104,7 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
         anchor: written.audit.anchor,
         log_json: written.log.format == LogFormat::Json,
         log_level: env.get("SERENO_LOG").filter(|level| !level.trim().is_empty()).cloned().unwrap_or(written.log.level),
+        digest: String::new(),
         warnings: Vec::new(),
     }
 }
