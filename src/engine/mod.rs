@@ -17,6 +17,7 @@ mod post;
 mod press;
 mod receive;
 mod record;
+mod retain;
 mod run_loop;
 mod schedule;
 mod start;
