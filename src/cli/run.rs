@@ -98,8 +98,12 @@ pub async fn why(options: &WhyOptions) -> Result<ExitCode, Failure> {
     let scene = Scene { catalog: &catalog, settings: &config.settings, channel: options.channel.as_deref() };
     let request = match command::parse(&options.line, scene) {
         Ok(Command::Run(request) | Command::Plan(request)) => request,
-        Ok(_) | Err(_) => {
+        Ok(_) => {
             let message = words.say("cli.not_a_runbook", context! { line => options.line.clone() });
+            return Err(Failure::new(FAILED, message, words.get("cli.hint_help")));
+        }
+        Err(unclear) => {
+            let message = command::explain(&unclear, words);
             return Err(Failure::new(FAILED, message, words.get("cli.hint_help")));
         }
     };

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::actor::{Actor, PersonId, Role};
 use super::plan::PlannedStep;
 use crate::clock::Timestamp;
-use crate::id::{ApprovalId, RunId};
+use crate::id::{ApprovalId, MessageId, RunId};
 
 /// Longest life of an approval unless a rule says less, in seconds.
 pub const LONGEST_EXPIRY: u64 = 15 * 60;
@@ -79,6 +79,9 @@ pub struct ApprovalBody {
     /// The reason typed at the break of glass, or at a refusal.
     #[serde(default)]
     pub reason: Option<String>,
+    /// The call in the thread for those who may approve, edited when it is over.
+    #[serde(default)]
+    pub call: Option<MessageId>,
     /// Who closed it, other than by a vote.
     #[serde(default)]
     pub closed_by: Option<PersonId>,

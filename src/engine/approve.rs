@@ -22,7 +22,7 @@ use crate::domain::settings::Settings;
 use crate::domain::step::{StepEvent, StepRun, StepState};
 use crate::domain::timeline::EntryKind;
 use crate::faults::seeded;
-use crate::id::ApprovalId;
+use crate::id::{ApprovalId, MessageId};
 use crate::store::{Result, Tx, approvals, incidents, runs, steps};
 
 impl Engine {
@@ -37,7 +37,7 @@ impl Engine {
     ) -> Result<bool> {
         let planned = self.plan_covered(run, all, step, plan, &rule).await?;
         let now = self.clock.now();
-        let approval = Approval {
+        let mut approval = Approval {
             id: ApprovalId::new(),
             run: run.id.clone(),
             state: ApprovalState::Pending,
@@ -51,6 +51,7 @@ impl Engine {
                 requester: run.body.by.id.clone(),
                 steps: planned,
                 reason: None,
+                call: None,
                 closed_by: None,
             },
         };
@@ -64,12 +65,13 @@ impl Engine {
                 return Ok(false);
             }
         }
+        let settings = self.settings.load_full();
+        let call = cards::approval_wanted(self.desk(&settings), run, &approval, approvers(&settings, &approval));
+        let called = MessageId::new();
+        approval.body.call = Some(called.clone());
         approvals::insert(&mut tx, &approval).await?;
         self.refresh(&mut tx, &run.id).await?;
-        let settings = self.settings.load_full();
-        let approvers = approvers(&settings, &approval);
-        let card = cards::approval_wanted(self.desk(&settings), run, &approval, approvers);
-        self.in_thread(&mut tx, run, &card).await?;
+        self.post_as(&mut tx, &called, &run.body.place.under(&run.body.message), &call, None).await?;
         let body = json!({
             "run": run.id, "approval": approval.id, "digest": approval.plan_digest, "steps": approval.body.steps,
             "rule": approval.body.rule, "expires_at": approval.expires_at,

@@ -9,6 +9,7 @@ use crate::chat::card::Card;
 use crate::chat::cards::{self, RunView};
 use crate::command::Request;
 use crate::domain::actor::{Actor, Place};
+use crate::domain::approval::{Approval, ApprovalState};
 use crate::domain::policy::Authorized;
 use crate::domain::run::{Cause, Run, RunBody, RunState};
 use crate::domain::runbook::{Effect, Invocation, Step};
@@ -114,8 +115,15 @@ impl Engine {
             next: self.next_of(&run),
         };
         let settings = self.settings.load_full();
-        let card = cards::run(self.desk(&settings), &view);
-        self.edit(tx, &run.body.message, &card).await
+        let desk = self.desk(&settings);
+        self.edit(tx, &run.body.message, &cards::run(desk, &view)).await?;
+        match view.approval {
+            Some((Approval { state: ApprovalState::Pending, .. }, _)) | None => Ok(()),
+            Some((over, votes)) => match &over.body.call {
+                Some(call) => self.edit(tx, call, &cards::approval_over(desk, &run, over, votes)).await,
+                None => Ok(()),
+            },
+        }
     }
 
     /// Runbooks to propose after a run, with what they take of its arguments.

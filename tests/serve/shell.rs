@@ -50,6 +50,11 @@ async fn a_decision_is_explained() {
     assert!(may_not.out.contains("operator"), "{may_not:#?}");
     let unclear = install.sereno(&["why", "ana", "no such thing"]).await;
     assert_eq!(unclear.code, 1, "{unclear:#?}");
+    let missing = install.sereno(&["why", "ana", "rollback"]).await;
+    assert_eq!(missing.code, 1, "{missing:#?}");
+    assert!(missing.err.contains("service"), "it says what is missing: {missing:#?}");
+    let own = install.sereno(&["why", "ana", "oncall"]).await;
+    assert!(own.err.contains("a word of Sereno itself"), "{own:#?}");
 }
 
 #[tokio::test]

@@ -38,6 +38,10 @@ async fn a_rollback_is_asked_approved_done_and_checked() {
         let done = s.message(&ask.id).await;
         assert_eq!(done.card.state, "done", "{}", done.card.text());
         assert_eq!(done.field("Approval"), "approved by Leo");
+        let thread = s.thread(&ask.id).await;
+        let call = thread.iter().find(|said| said.card.state == "granted").expect("the call says that it is over");
+        assert!(call.card.title.starts_with("shop/rollback api prod: approved by Leo. Digest "), "{}", call.card.title);
+        assert!(call.card.mentions.is_empty());
         assert_eq!(done.buttons(), ["undo", "ask-1"], "the deciding buttons are gone");
         assert_eq!(s.effects(), ["rollback api"]);
         s.audit_is_whole().await;

@@ -115,7 +115,7 @@ async fn requests_that_were_accepted_outlive_a_crash() {
         s.restarts().await;
         s.settles().await;
         let heard = s.channel("#infra").await;
-        assert_eq!(heard.iter().filter(|heard| heard.card.title == "shop/health prod: done").count(), 5);
+        assert_eq!(heard.iter().filter(|heard| heard.card.title == "shop/health prod: done, as expected").count(), 5);
     })
     .await;
 }

@@ -26,12 +26,15 @@ pub struct RunView<'a> {
 #[must_use]
 pub fn run(desk: Desk<'_>, view: &RunView<'_>) -> Card {
     let state = state_of(view);
+    let verdict = verdict(desk, view);
+    let mut stands = desk.get(&format!("run_state_{state}"));
+    if let Some((_, found)) = &verdict {
+        stands = format!("{stands}, {found}");
+    }
+    let key = if view.run.body.cause == Cause::Diagnosis { "diagnosis_title" } else { "run_title" };
     let mut card = Card {
-        title: desk.say(
-            "run_title",
-            context! { command => view.run.body.command_line(), state => desk.get(&format!("run_state_{state}")) },
-        ),
-        tone: tone_of(state),
+        title: desk.say(key, context! { command => view.run.body.command_line(), state => stands }),
+        tone: verdict.map_or_else(|| tone_of(state), |(tone, _)| tone),
         state: state.to_owned(),
         table: Some(steps_table(desk, view)),
         footer: Some(desk.say("run_footer", context! { id => view.run.id.as_str() })),
@@ -39,7 +42,6 @@ pub fn run(desk: Desk<'_>, view: &RunView<'_>) -> Card {
         ..Card::default()
     };
     card = card.field(desk.get("field_asked_by"), asked_by(desk, view.run));
-    card = with_verdict(desk, card, view);
     if let Some((approval, votes)) = view.approval {
         card = with_approval(desk, card, view, approval, votes);
     }
@@ -54,20 +56,21 @@ pub fn run(desk: Desk<'_>, view: &RunView<'_>) -> Card {
     card
 }
 
-/// What a run that only looked has found, in one line.
-fn with_verdict(desk: Desk<'_>, mut card: Card, view: &RunView<'_>) -> Card {
+/// What a run that only looked has found: it says more than that it is done.
+fn verdict(desk: Desk<'_>, view: &RunView<'_>) -> Option<(Tone, String)> {
     let looked = |step: &StepRun| step.body.step.effect == Effect::Read || step.state == StepState::Skipped;
     let verdicts: Vec<_> = view.steps.iter().flat_map(|step| &step.body.verdicts).collect();
-    if !view.run.state.is_final() || verdicts.is_empty() || !view.steps.iter().all(looked) {
-        return card;
+    let over = matches!(view.run.state, RunState::Done | RunState::Failed);
+    if !over || verdicts.is_empty() || !view.steps.iter().all(looked) {
+        return None;
     }
     let wrong = verdicts.iter().filter(|verdict| !verdict.holds).count();
-    if wrong > 0 {
-        card.tone = Tone::Bad;
-    }
     let values = context! { wrong, count => verdicts.len() };
-    let verdict = desk.say(if wrong == 0 { "verdict_good" } else { "verdict_bad" }, values);
-    card.field(desk.get("field_verdict"), verdict)
+    match (wrong, view.run.state) {
+        (0, RunState::Done) => Some((Tone::Good, desk.say("verdict_good", values))),
+        (0, _) => None, // it failed by something else, which its steps tell
+        _ => Some((Tone::Bad, desk.say("verdict_bad", values))),
+    }
 }
 
 /// The word for where a run stands, for people who wait for it and for programs.
@@ -110,7 +113,7 @@ fn steps_table(desk: Desk<'_>, view: &RunView<'_>) -> Table {
     for step in view.steps.iter().filter(shown) {
         let state = desk.get(&format!("step_state_{}", step.state));
         let title = step.body.step.title.clone();
-        let line = step.body.report().map(|report| report.line.clone()).unwrap_or_default();
+        let line = step.body.report().map(|report| desk.tell(&report.line)).unwrap_or_default();
         if step.body.verdicts.is_empty() {
             rows.push(vec![title, state, String::new(), line]);
             continue;
@@ -118,33 +121,24 @@ fn steps_table(desk: Desk<'_>, view: &RunView<'_>) -> Table {
         for verdict in &step.body.verdicts {
             let holds = desk.get(if verdict.holds { "verdict_holds" } else { "verdict_fails" });
             let what = format!("{title}: {}", verdict.what);
-            rows.push(vec![what, holds, verdict.expected.clone(), verdict.observed.clone()]);
+            rows.push(vec![what, holds, desk.tell(&verdict.expected), desk.tell(&verdict.observed)]);
         }
     }
     Table { columns, rows }
 }
 
 fn with_approval(desk: Desk<'_>, mut card: Card, view: &RunView<'_>, approval: &Approval, votes: &[Vote]) -> Card {
-    let yes = desk.names(votes.iter().filter(|vote| vote.yes).map(|vote| vote.by.as_str()));
-    let by = approval.body.closed_by.as_deref().map(|by| desk.settings.name_of(by)).unwrap_or_default();
-    let values = context! {
-        count => approval.body.rule.count,
-        roles => approval.body.rule.roles.join(", "),
-        expires => clock_time(approval.expires_at, desk.now),
-        yes, by,
-        reason => approval.body.reason.clone().unwrap_or_default(),
-    };
     card = card
-        .field(desk.get("field_approval"), desk.say(&format!("approval_{}", approval.state), values))
+        .field(desk.get("field_approval"), decision(desk, approval, votes))
         .field(desk.get("field_digest"), digest::short(&approval.plan_digest));
     if approval.state == ApprovalState::Pending {
         card.body.extend(view.run.body.runbook.about.clone());
         for planned in &approval.body.steps {
-            let undo = planned.undo.as_ref().map(|undo| undo.line.clone()).unwrap_or_default();
+            let undo = desk.plan_line(planned.undo.as_ref());
             card.body.push(desk.say(
                 "plan_line",
                 context! { title => planned.title.clone(), effect => desk.get(&format!("effect_{}", planned.plan.effect)),
-                line => planned.plan.line.clone(), undo },
+                line => desk.tell(&planned.plan.line), undo },
             ));
         }
     }
@@ -275,6 +269,36 @@ pub fn approval_wanted(desk: Desk<'_>, run: &Run, approval: &Approval, approvers
     }
 }
 
+/// The same line when it is over: nobody is called any more.
+#[must_use]
+pub fn approval_over(desk: Desk<'_>, run: &Run, approval: &Approval, votes: &[Vote]) -> Card {
+    let values = context! {
+        command => run.body.command_line(),
+        decision => decision(desk, approval, votes),
+        digest => digest::short(&approval.plan_digest),
+    };
+    Card {
+        title: desk.say("approval_over", values),
+        state: approval.state.as_str().to_owned(),
+        link: Some(format!("/m/{}", run.body.message)),
+        ..Card::default()
+    }
+}
+
+/// Where an approval stands, in words.
+fn decision(desk: Desk<'_>, approval: &Approval, votes: &[Vote]) -> String {
+    let yes = desk.names(votes.iter().filter(|vote| vote.yes).map(|vote| vote.by.as_str()));
+    let by = approval.body.closed_by.as_deref().map(|by| desk.settings.name_of(by)).unwrap_or_default();
+    let values = context! {
+        count => approval.body.rule.count,
+        roles => approval.body.rule.roles.join(", "),
+        expires => clock_time(approval.expires_at, desk.now),
+        yes, by,
+        reason => approval.body.reason.clone().unwrap_or_default(),
+    };
+    desk.say(&format!("approval_{}", approval.state), values)
+}
+
 /// What a step printed or why it failed, for the thread; none where the run's card already says it all.
 #[must_use]
 pub fn step_details(desk: Desk<'_>, step: &StepRun) -> Option<Card> {
@@ -294,7 +318,7 @@ pub fn step_details(desk: Desk<'_>, step: &StepRun) -> Option<Card> {
         title: desk.say("step_details", context! { title => step.body.step.title.clone(), state }),
         tone: if failed { Tone::Bad } else { Tone::Info },
         state: step.state.as_str().to_owned(),
-        body: (!report.line.is_empty()).then(|| report.line.clone()).into_iter().collect(),
+        body: (!report.line.is_empty()).then(|| desk.tell(&report.line)).into_iter().collect(),
         output,
         ..Card::default()
     })
