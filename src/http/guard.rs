@@ -8,10 +8,10 @@ use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use governor::clock::{Clock, DefaultClock};
+use governor::clock::{Clock, DefaultClock, Reference};
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
-use governor::{NotUntil, Quota, RateLimiter};
+use governor::{Quota, RateLimiter};
 
 use crate::domain::digest;
 
@@ -62,7 +62,7 @@ impl<C: Clock + Clone> Guard<C> {
         let now = self.clock.now();
         let mut known = self.lock();
         let Some(shut) = known.shut.get(&address).or_else(|| known.shut.get(&SHARED)) else { return Ok(()) };
-        let passed = Duration::from(governor::clock::Reference::duration_since(&now, shut.from));
+        let passed = Duration::from(now.duration_since(shut.from));
         if passed >= shut.span {
             known.shut.remove(&address);
             return Ok(());
@@ -93,10 +93,8 @@ impl<C: Clock + Clone> Guard<C> {
         let Err(not_until) = self.wrong.check_key(&address) else { return false };
         let now = self.clock.now();
         let mut known = self.lock();
-        known
-            .shut
-            .retain(|_, shut| Duration::from(governor::clock::Reference::duration_since(&now, shut.from)) < shut.span);
-        let span = wait(&not_until, now.clone());
+        known.shut.retain(|_, shut| Duration::from(now.duration_since(shut.from)) < shut.span);
+        let span = not_until.wait_time_from(now);
         known.shut.insert(address, NotBefore { from: now, span });
         true
     }
@@ -108,10 +106,6 @@ impl<C: Clock + Clone> Guard<C> {
 
 /// Whom strangers are taken for when there are too many of them.
 const SHARED: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-
-fn wait<I: governor::clock::Reference>(not_until: &NotUntil<I>, now: I) -> Duration {
-    not_until.wait_time_from(now)
-}
 
 /// Who counts as one: an IPv4 address, or the network of an IPv6 address, which one person has all of.
 fn whole(peer: IpAddr) -> IpAddr {
