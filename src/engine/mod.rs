@@ -16,6 +16,8 @@ mod plan;
 mod post;
 mod press;
 mod receive;
+mod record;
+mod retain;
 mod run_loop;
 mod schedule;
 mod start;
@@ -24,11 +26,13 @@ mod tick;
 mod undo;
 
 pub use built_in::explain;
+pub use record::{Event, InForce};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -81,6 +85,10 @@ pub struct Engine {
     /// Steps that run in this process, and how to stop them.
     running: Mutex<BTreeMap<(RunId, usize), CancellationToken>>,
     tasks: TaskTracker,
+    /// Held while requests are taken and handled; true if some may be this replica's that it does not handle.
+    receiving: AsyncMutex<bool>,
+    /// Held while messages are delivered; those whose fate is not written down yet.
+    delivering: AsyncMutex<Vec<deliver::Sent>>,
 }
 
 impl Engine {
@@ -98,6 +106,8 @@ impl Engine {
             wake: parts.wake,
             running: Mutex::default(),
             tasks: TaskTracker::new(),
+            receiving: AsyncMutex::default(),
+            delivering: AsyncMutex::default(),
         })
     }
 

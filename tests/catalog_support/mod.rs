@@ -135,6 +135,7 @@ pub fn settings() -> Settings {
         approver_roles: vec!["lead".into()],
         approval_expires: 600,
         audit_channel: None,
+        retention: Default::default(),
         break_glass: BreakGlass { after: 300, severities: Vec::new(), announce: Vec::new() },
     }
 }

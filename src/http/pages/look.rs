@@ -52,6 +52,7 @@ fn settings() -> crate::domain::settings::Settings {
         approver_roles: Vec::new(),
         approval_expires: 900,
         audit_channel: None,
+        retention: Default::default(),
         break_glass: BreakGlass { after: 300, severities: Vec::new(), announce: Vec::new() },
     }
 }
