@@ -49,6 +49,8 @@ pub struct Settings {
     pub break_glass: BreakGlass,
     /// Groups of platforms, and the roles that their members hold.
     pub groups: BTreeMap<Platform, BTreeMap<String, BTreeSet<Role>>>,
+    /// How long what is over is kept.
+    pub retention: Retention,
     /// Where the head of the audit trail is posted, so that chat keeps a copy that nobody here can change.
     pub audit_channel: Option<String>,
 }
@@ -128,6 +130,24 @@ pub struct BreakGlass {
     pub severities: Vec<Severity>,
     /// Channels that hear of it, beside the run's own.
     pub announce: Vec<String>,
+}
+
+/// How long what is over is kept, in seconds. The timeline is kept for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Requests that were dealt with: as long, the same key is the same request.
+    pub requests: u64,
+    /// Messages that their platform has.
+    pub messages: u64,
+    /// What the steps of finished runs printed.
+    pub outputs: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        let days = |count: u64| count * 24 * 3600;
+        Self { requests: days(7), messages: days(90), outputs: days(90) }
+    }
 }
 
 impl Settings {

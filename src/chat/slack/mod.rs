@@ -1,10 +1,10 @@
 //! Slack as a chat platform. Knows Slack's ids, limits and manners; nothing of runbooks, store or engine.
 
-pub mod manifest;
 mod api;
 mod fault;
 mod files;
 mod find;
+pub mod manifest;
 mod own;
 mod pace;
 mod people;
