@@ -47,6 +47,7 @@ pub fn settings() -> Settings {
         approver_roles: Vec::new(),
         approval_expires: 900,
         groups: Default::default(),
+        retention: Default::default(),
         audit_channel: None,
         break_glass: BreakGlass { after: 300, severities: Vec::new(), announce: Vec::new() },
     }
