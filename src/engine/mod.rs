@@ -111,13 +111,13 @@ impl Engine {
         })
     }
 
-    /// Stores a request durably, wakes the engine, and gives the request's id: only now may it be acknowledged.
+    /// Stores a request durably, wakes who takes it, and gives the request's id: only now may it be acknowledged.
     ///
     /// # Errors
     /// When it is not certain that it is stored; the sender is told to try again.
     pub async fn accept(&self, key: String, input: Input) -> crate::store::Result<DeliveryId> {
         let id = inbox::accept(&self.store, NewDelivery { key, input, at: self.clock.now() }).await?;
-        self.wake.wake();
+        self.wake.arrived();
         Ok(id)
     }
 

@@ -34,11 +34,15 @@ impl Engine {
         if let Err(error) = &left {
             tracing::warn!(%error, "requests could not be given back yet");
         }
-        *unsure = true;
+        *unsure = left.is_err();
         let now = self.clock.now();
+        if !inbox::is_due(&mut self.store.read().await?, now).await? {
+            return Ok(0);
+        }
+        *unsure = true;
         let mut tx = self.store.begin().await?;
         let deliveries = inbox::claim(&mut tx, &self.replica, now, now.after(LEASE), BATCH).await?;
-        // Also when there is none: a transaction that is dropped costs its connection.
+        // Also when another replica was faster: a transaction that is dropped costs its connection.
         tx.commit().await?;
         if deliveries.is_empty() {
             *unsure = left.is_err();

@@ -35,8 +35,10 @@ const TAKE_OVER: &str = "UPDATE inbox SET state = $1, owner = NULL, due_at = 0 W
 const STATE: &str = "SELECT state FROM inbox WHERE id = $1";
 const COUNTS: &str = "SELECT state, COUNT(*) FROM inbox GROUP BY state ORDER BY state";
 
+const DUE: &str = "SELECT COUNT(*) FROM (SELECT id FROM inbox WHERE state IN ($1, $2) AND due_at <= $3 LIMIT 1) AS due";
+
 pub(super) const STATEMENTS: &[&str] =
-    &[ACCEPT, CLAIM, LEASE_OVER, FINISH, RELEASE, RELEASE_ALL, TAKE_OVER, STATE, COUNTS];
+    &[ACCEPT, DUE, CLAIM, LEASE_OVER, FINISH, RELEASE, RELEASE_ALL, TAKE_OVER, STATE, COUNTS];
 
 /// What came in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -146,17 +148,26 @@ async fn put(store: &Store, row: Row) -> Result<DeliveryId> {
 
 /// A request as it will be stored.
 pub(super) struct Row {
-    id: DeliveryId,
-    key: String,
-    input: String,
-    at: Timestamp,
+    pub id: DeliveryId,
+    pub key: String,
+    pub input: String,
+    pub at: Timestamp,
 }
 
 /// Stores a row unless its key is there, and gives the id of the one that is.
-pub(super) async fn insert(db: &mut Db, row: &Row) -> Result<DeliveryId> {
+async fn insert(db: &mut Db, row: &Row) -> Result<DeliveryId> {
     let new = DeliveryState::New.as_str();
     let (id,) = fetch_one!(db, (String,), ACCEPT, row.id.as_str(), &row.key, &row.input, row.at.0, new)?;
     Ok(id.into())
+}
+
+/// Whether [`claim`] would find something: only a look, so that nobody waits for it who has something to write.
+///
+/// # Errors
+/// The database's.
+pub async fn is_due(db: &mut Db, now: Timestamp) -> Result<bool> {
+    let (new, taken) = (DeliveryState::New.as_str(), DeliveryState::Taken.as_str());
+    Ok(fetch_one!(db, (i64,), DUE, new, taken, now.0)?.0 > 0)
 }
 
 /// Takes up to `limit` requests that are new or whose lease is over at `now`; oldest first, those that were given back
