@@ -34,6 +34,12 @@ pub trait Chat: Send + Sync {
     /// Which one.
     fn platform(&self) -> Platform;
 
+    /// Whether posting or editing again, also by two replicas at once, changes nothing that people see: then nobody
+    /// has to claim its messages.
+    fn repeatable(&self) -> bool {
+        false
+    }
+
     /// Posts a message, and gives the platform's id for it. Posting the same id again must not show it twice.
     ///
     /// # Errors

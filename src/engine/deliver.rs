@@ -27,7 +27,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// What a platform answered: its id for the message, or why not.
 type Answer = std::result::Result<String, ChatError>;
 
-/// A message that this replica has claimed.
+/// A message that this replica has taken on.
 pub(super) struct Sent {
     message: Message,
     claimed_until: Timestamp,
@@ -57,12 +57,11 @@ impl Engine {
         if due.is_empty() {
             return Ok(0);
         }
-        let claimed_until = now.after(CLAIM);
-        // On SQLite this process is alone with its file: nobody else would send them.
-        if self.store.is_sqlite() {
-            owed.extend(due.into_iter().map(|message| Sent { message, claimed_until, answer: None }));
+        if chat.repeatable() {
+            let mine = |message| Sent { message, claimed_until: now.after(CLAIM), answer: None };
+            owed.extend(due.into_iter().map(mine));
         } else {
-            self.claim(due, now, claimed_until, owed).await?;
+            self.claim(due, now, owed).await?;
         }
         self.send_all(chat, owed).await;
         fail::fail_point!("engine.after_send");
@@ -71,16 +70,11 @@ impl Engine {
         Ok(tried)
     }
 
-    /// Takes messages for itself, as far as no other replica was faster. They are owed before it is certain that they
+    /// Takes messages for this replica, as far as no other one was faster. They are owed before it is certain that they
     /// are taken: should the answer to that be lost, they are given back.
-    async fn claim(
-        &self,
-        due: Vec<Message>,
-        now: Timestamp,
-        claimed_until: Timestamp,
-        owed: &mut Vec<Sent>,
-    ) -> Result<()> {
+    async fn claim(&self, due: Vec<Message>, now: Timestamp, owed: &mut Vec<Sent>) -> Result<()> {
         let mut tx = self.store.begin().await?;
+        let claimed_until = now.after(CLAIM);
         let mut taken = BTreeSet::new();
         for message in due {
             // What another replica has is not to be overtaken by what comes after it.
