@@ -75,7 +75,8 @@ impl Engine {
         Ok(tried)
     }
 
-    /// Takes messages for this replica, as far as no other one was faster.
+    /// Takes messages for this replica, as far as no other one was faster. They are owed before it is certain that they
+    /// are taken: should the answer to that be lost, they are given back.
     async fn claim(&self, due: Vec<Message>, now: Timestamp, owed: &mut Vec<Sent>) -> Result<()> {
         let mut tx = self.store.begin().await?;
         let claimed_until = now.after(CLAIM);
