@@ -59,12 +59,13 @@ impl App {
         let store = open_store(config).await?;
         let console = Arc::new(Console::default());
         let wake = Wake::default();
+        let chats = chats(config, &console, &clock);
         let engine = Engine::new(Parts {
             store,
             clock,
             settings: config.settings.clone(),
             catalog,
-            chats: chats(config, &console),
+            chats,
             tools: tools(config),
             wake: wake.clone(),
         });
@@ -147,7 +148,7 @@ impl App {
     }
 
     fn take(&self, config: &Config, catalog: Catalog) {
-        self.engine.settings.store(Arc::new(config.settings.clone()));
+        self.engine.configure(config.settings.clone());
         self.engine.catalog.store(Arc::new(catalog));
         self.http.reload(config);
         self.http.refused(None);
@@ -155,7 +156,7 @@ impl App {
 }
 
 /// The chat platforms that the configuration names.
-fn chats(config: &Config, console: &Arc<Console>) -> Vec<Arc<dyn Chat>> {
+fn chats(config: &Config, console: &Arc<Console>, clock: &Clock) -> Vec<Arc<dyn Chat>> {
     let console: Arc<dyn Chat> = Arc::clone(console) as Arc<dyn Chat>;
     let slack = config.slack.clone().and_then(|app| {
         let found = chat::slack(chat::SlackApp {
@@ -164,6 +165,7 @@ fn chats(config: &Config, console: &Arc<Console>) -> Vec<Arc<dyn Chat>> {
             app_token: app.app_token,
             signing_secret: app.signing_secret,
             api_url: app.api_url,
+            clock: clock.clone(),
         });
         if found.is_none() {
             tracing::error!("Slack is configured, but this program was built without the feature slack");

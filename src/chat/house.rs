@@ -58,6 +58,9 @@ pub trait House: Send + Sync {
     /// People, channels and language, as of now.
     fn settings(&self) -> Arc<Settings>;
 
+    /// A platform says that something changed about an account there: how the person stands is soon asked again.
+    fn standing_changed(&self, platform: Platform, identity: &str);
+
     /// Takes in a line, durably: only then may it be acknowledged. The same key is the same line.
     ///
     /// # Errors

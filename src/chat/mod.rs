@@ -6,7 +6,7 @@ pub mod cards;
 pub mod console;
 mod house;
 #[cfg(feature = "slack")]
-mod slack;
+pub mod slack;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::domain::actor::{Place, Platform};
+pub use crate::domain::settings::Standing;
 use crate::id::MessageId;
 use crate::secret::Secret;
 use crate::words::Words;
@@ -74,15 +76,6 @@ impl Answer {
     }
 }
 
-/// How a person stands on a platform, as far as rights come from there.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// Whether their account was closed there.
-    pub gone: bool,
-    /// Those of the asked groups that they are in.
-    pub groups: Vec<String>,
-}
-
 /// A chat platform.
 #[async_trait]
 pub trait Chat: Send + Sync {
@@ -127,8 +120,9 @@ pub trait Chat: Send + Sync {
         Err(ChatError::Refused(format!("there are no groups here, and so no {group}")))
     }
 
-    /// What is not as it should be, for `doctor`: a line each, with what to do.
-    async fn troubles(&self) -> Vec<String> {
+    /// What is not as it should be, for `doctor`: a line each, with what to do. One who asks does not wait long: what has
+    /// no answer in a few seconds is a trouble, too.
+    async fn troubles(&self, _words: Words) -> Vec<String> {
         Vec::new()
     }
 }
@@ -146,6 +140,8 @@ pub struct SlackApp {
     pub signing_secret: Option<Secret>,
     /// Where Slack's Web API is, without a slash at the end.
     pub api_url: String,
+    /// What our own pace is kept by.
+    pub clock: Clock,
 }
 
 /// Slack; none where this program was built without it.

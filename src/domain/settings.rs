@@ -71,6 +71,17 @@ pub struct Person {
     pub roles: Vec<Role>,
     /// Their ids on other platforms: `T…/U…` on Slack, a user id on Discord.
     pub identities: BTreeMap<Platform, String>,
+    /// What these platforms say of them, as far as it is known and still counts.
+    pub standing: BTreeMap<Platform, Standing>,
+}
+
+/// How a person stands on a platform, as far as rights come from there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether their account was closed there.
+    pub gone: bool,
+    /// Those of the asked groups that they are in.
+    pub groups: Vec<String>,
 }
 
 /// A channel.
@@ -120,12 +131,24 @@ pub struct BreakGlass {
 }
 
 impl Settings {
-    /// A person as an actor on a platform, with every role that their roles include; none for strangers.
+    /// Whether somebody is one of us: listed, and with no account closed, on whichever platform they act.
+    #[must_use]
+    pub fn knows(&self, person: &str) -> bool {
+        self.people.get(person).is_some_and(|person| !person.standing.values().any(|standing| standing.gone))
+    }
+
+    /// A person as an actor on a platform, with the roles that were given to them, those of their groups, and every role
+    /// that these include; none for strangers. The one place that says who somebody is and what they hold.
     #[must_use]
     pub fn actor(&self, person: &str, platform: Platform) -> Option<Actor> {
-        let person = self.people.get(person)?;
+        let person = self.people.get(person).filter(|person| self.knows(&person.id))?;
         let mut roles = BTreeSet::new();
         let mut todo = person.roles.clone();
+        for (platform, standing) in &person.standing {
+            let of_groups = self.groups.get(platform).into_iter().flatten();
+            let theirs = of_groups.filter(|(group, _)| standing.groups.contains(group));
+            todo.extend(theirs.flat_map(|(_, roles)| roles.iter().cloned()));
+        }
         while let Some(role) = todo.pop() {
             if roles.insert(role.clone()) {
                 todo.extend(self.roles.get(&role).into_iter().flatten().cloned());

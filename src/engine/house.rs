@@ -41,6 +41,10 @@ impl House for Engine {
         self.settings.load_full()
     }
 
+    fn standing_changed(&self, platform: Platform, identity: &str) {
+        self.roster.changed(platform, identity);
+    }
+
     async fn said(&self, key: String, by: &str, place: Place, text: String) -> Result<(), Away> {
         self.accept(key, Input::Text { by: by.to_owned(), place, text }).await?;
         Ok(())

@@ -13,10 +13,12 @@ mod execute;
 mod glass;
 mod handoff;
 mod house;
+mod keep_groups;
 mod plan;
 mod post;
 mod press;
 mod receive;
+mod roster;
 mod run_loop;
 mod schedule;
 mod start;
@@ -72,7 +74,8 @@ pub struct Engine {
     pub store: Store,
     /// What time it is.
     pub clock: Clock,
-    /// People, environments, channels, teams: swapped whole when the configuration is read again.
+    /// People, environments, channels, teams: swapped whole when the configuration is read again, and when platforms say
+    /// something new of somebody.
     pub settings: ArcSwap<Settings>,
     /// Runbooks: swapped whole when the files change and are sound.
     pub catalog: ArcSwap<Catalog>,
@@ -81,6 +84,10 @@ pub struct Engine {
     wake: Wake,
     /// Steps that run in this process, and how to stop them.
     running: Mutex<BTreeMap<(RunId, usize), CancellationToken>>,
+    /// What platforms said of people.
+    roster: roster::Roster,
+    /// The groups that are kept equal to who is on call.
+    kept: keep_groups::Kept,
     tasks: TaskTracker,
 }
 
@@ -98,6 +105,8 @@ impl Engine {
             tools: parts.tools,
             wake: parts.wake,
             running: Mutex::default(),
+            roster: roster::Roster::default(),
+            kept: keep_groups::Kept::default(),
             tasks: TaskTracker::new(),
         })
     }

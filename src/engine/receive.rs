@@ -65,24 +65,30 @@ impl Engine {
 
     async fn handle(self: &Arc<Self>, delivery: &Delivery) -> Result<()> {
         match &delivery.input {
-            Input::Text { by, place, text } => match self.actor(by, place) {
-                Some(actor) => self.heard(delivery, actor, place, text).await,
-                None => self.drop_stranger(delivery).await,
-            },
-            Input::Press { by, place, .. } => match self.actor(by, place) {
-                Some(actor) => self.pressed(delivery, actor, place).await,
-                None => self.drop_stranger(delivery).await,
-            },
+            Input::Text { by, place, text } => {
+                self.read_if_old(by).await;
+                match self.actor(by, place) {
+                    Some(actor) => self.heard(delivery, actor, place, text).await,
+                    None => self.drop_stranger(delivery).await,
+                }
+            }
+            Input::Press { by, place, .. } => {
+                self.reread(&[by]).await;
+                match self.actor(by, place) {
+                    Some(actor) => self.pressed(delivery, actor, place).await,
+                    None => self.drop_stranger(delivery).await,
+                }
+            }
             Input::Hook { hook, body } => self.alerted(delivery, hook, body).await,
         }
     }
 
-    /// The actor as of now: roles are read here, at the click.
+    /// The actor as of now: a click is judged by the roles of its moment.
     fn actor(&self, by: &str, place: &Place) -> Option<Actor> {
         self.settings.load().actor(by, place.platform)
     }
 
-    /// Somebody who left the configuration between the door and here.
+    /// Somebody who left the configuration, or whose account was closed, between the door and here.
     async fn drop_stranger(&self, delivery: &Delivery) -> Result<()> {
         let mut tx = self.store.begin().await?;
         inbox::finish(&mut tx, &delivery.id, DeliveryState::Done).await?;

@@ -9,6 +9,8 @@ use crate::store::{Result, inbox};
 impl Engine {
     /// Looks at everything that is due; gives how much it did.
     pub(super) async fn tick(self: &Arc<Self>) -> Result<usize> {
+        self.sync_roster();
+        self.keep_groups();
         let mut done = self.find_lost(false).await?;
         done += self.expire().await?;
         done += self.offer_glass().await?;

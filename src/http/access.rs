@@ -130,7 +130,7 @@ impl FromRequestParts<Arc<State>> for Who {
         } else {
             None
         };
-        person.filter(|id| settings.people.contains_key(id)).map(Self).ok_or(Fault::Unknown)
+        person.filter(|id| settings.knows(id)).map(Self).ok_or(Fault::Unknown)
     }
 }
 

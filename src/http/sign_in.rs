@@ -55,7 +55,7 @@ async fn sign_in(Shared(state): Shared<Arc<State>>, headers: HeaderMap, form: Fo
     } else {
         redeem(&state, link).await?
     };
-    if !settings.people.contains_key(&person) {
+    if !settings.knows(&person) {
         return Err(Fault::Unknown);
     }
     let session = Secret::generate();

@@ -108,7 +108,10 @@ pub static TINY: &[ActionSpec] = &[
 pub fn settings() -> Settings {
     let person = |id: &str, role: &str| {
         let roles = vec![role.to_owned()];
-        (id.to_owned(), Person { id: id.into(), name: id.into(), roles, identities: BTreeMap::new() })
+        (
+            id.to_owned(),
+            Person { id: id.into(), name: id.into(), roles, identities: BTreeMap::new(), standing: BTreeMap::new() },
+        )
     };
     let role =
         |role: &str, includes: &[&str]| (role.to_owned(), includes.iter().map(|role| (*role).to_owned()).collect());

@@ -1,20 +1,59 @@
 //! Slack as a chat platform. Knows Slack's ids, limits and manners; nothing of runbooks, store or engine.
 
-use async_trait::async_trait;
+mod api;
+mod fault;
+mod files;
+mod find;
+mod own;
+mod pace;
+mod people;
+mod post;
+mod render;
+pub mod scopes;
+mod troubles;
+mod whisper;
+mod wire;
 
-use super::{Chat, ChatError, Outgoing, SlackApp};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use minijinja::context;
+
+pub use self::api::Api;
+pub use self::fault::Fault;
+pub use self::own::Own;
+use self::pace::Pace;
+use self::people::People;
+use super::{Chat, ChatError, Outgoing, SlackApp, Standing};
+use crate::clock::Clock;
 use crate::domain::actor::Platform;
+use crate::domain::settings::Language;
+use crate::words::Words;
+
+/// Spoken where nobody hears but the log, which is in English.
+const LOG: Words = Words(Language::En);
 
 /// The Slack app.
 pub struct Slack {
-    app: SlackApp,
+    api: Arc<Api>,
+    clock: Clock,
+    pace: Pace,
+    people: People,
+    socket: bool,
 }
 
 impl Slack {
     /// The app, not connected yet.
     #[must_use]
     pub fn new(app: SlackApp) -> Self {
-        Self { app }
+        Self {
+            api: Arc::new(Api::new(&app)),
+            pace: Pace::new(app.clock.clone()),
+            people: People::new(app.clock.clone()),
+            socket: app.socket,
+            clock: app.clock,
+        }
     }
 }
 
@@ -25,10 +64,30 @@ impl Chat for Slack {
     }
 
     async fn post(&self, message: Outgoing<'_>) -> Result<String, ChatError> {
-        Err(ChatError::Unavailable(format!("{} is not called yet, and so {} waits", self.app.api_url, message.id)))
+        self.put(&message).await
     }
 
-    async fn edit(&self, external: &str, _message: Outgoing<'_>) -> Result<(), ChatError> {
-        Err(ChatError::Unavailable(format!("{} is not called yet, and so {external} waits", self.app.api_url)))
+    async fn edit(&self, external: &str, message: Outgoing<'_>) -> Result<(), ChatError> {
+        self.change(external, &message).await
+    }
+
+    async fn standing(&self, identity: &str, groups: &[String]) -> Result<Option<Standing>, ChatError> {
+        self.people.standing(&self.api, identity, groups).await.map(Some).map_err(|fault| fault.said(LOG))
+    }
+
+    async fn set_group(&self, group: &str, members: &[String]) -> Result<(), ChatError> {
+        let own = self.api.own().await.map_err(|fault| fault.said(LOG))?;
+        let stranger =
+            |identity: &String| ChatError::Refused(LOG.say("slack.stranger", context! { identity, team => &own.team }));
+        let user = |identity: &String| own.user_of(identity).map(str::to_owned).ok_or_else(|| stranger(identity));
+        let users = members.iter().map(user).collect::<Result<BTreeSet<_>, _>>()?;
+        if users.is_empty() {
+            return Err(ChatError::Refused(LOG.say("slack.empty_group", context! { group })));
+        }
+        self.people.set_group(&self.api, group, &users).await.map_err(|fault| fault.said(LOG))
+    }
+
+    async fn troubles(&self, words: Words) -> Vec<String> {
+        self.look_for_troubles(words).await
     }
 }

@@ -75,7 +75,7 @@ impl Check<'_> {
                 self.token(&console, &id, token, &mut tokens);
             }
             let name = person.name.filter(|name| !name.is_empty()).unwrap_or_else(|| id.clone());
-            people.insert(id.clone(), Person { id, name, roles: person.roles, identities });
+            people.insert(id.clone(), Person { id, name, roles: person.roles, identities, standing: BTreeMap::new() });
         }
         (people, tokens)
     }

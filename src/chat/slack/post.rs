@@ -1,0 +1,161 @@
+//! Posts and edits messages of ours, each once: a marker in the message's metadata tells a repeated try that it came
+//! through. Knows nothing of what a message looks like.
+
+use minijinja::context;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::super::{ChatError, Outgoing};
+use super::fault::Fault;
+use super::files::TextFile;
+use super::find::{EVENT, Search};
+use super::render::{self, Overflow, Rendered};
+use super::{Slack, whisper};
+use crate::domain::digest;
+
+/// Slack's refusals to let us look into a channel that we may post in.
+const BLIND: &[&str] = &["missing_scope", "not_in_channel", "channel_not_found", "thread_not_found"];
+
+/// A message as `chat.postMessage` and `chat.update` take it.
+#[derive(Serialize)]
+struct Written<'a> {
+    channel: &'a str,
+    text: &'a str,
+    blocks: &'a [slack_morphism::prelude::SlackBlock],
+    metadata: Value,
+    link_names: bool,
+    unfurl_links: bool,
+    unfurl_media: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread_ts: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ts: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct Posted {
+    ts: String,
+}
+
+impl<'a> Written<'a> {
+    fn new(channel: &'a str, marker: &str, rendered: &'a Rendered) -> Self {
+        Self {
+            channel,
+            text: &rendered.text,
+            blocks: &rendered.blocks,
+            metadata: json!({"event_type": EVENT, "event_payload": {"id": marker}}),
+            link_names: false,
+            unfurl_links: false,
+            unfurl_media: false,
+            thread_ts: None,
+            ts: None,
+        }
+    }
+}
+
+impl Slack {
+    /// Posts a message, or finds it posted; then its overflow. Where the overflow does not come through, the message
+    /// counts as not delivered, so that it is tried again, and found.
+    pub(super) async fn put(&self, out: &Outgoing<'_>) -> Result<String, ChatError> {
+        let rendered = render::message(out);
+        if let Some(identity) = out.whisper_to {
+            return whisper::whisper(&self.api, out, identity, &rendered).await;
+        }
+        let found = if out.again { self.find(out).await? } else { None };
+        let ts = match found {
+            Some(ts) => ts,
+            None => {
+                self.pace.post(out.channel)?;
+                let written =
+                    Written { thread_ts: out.thread, ..Written::new(out.channel, out.id.as_str(), &rendered) };
+                let posted: Posted =
+                    self.api.post("chat.postMessage", &written).await.map_err(|fault| fault.said(out.words))?;
+                posted.ts
+            }
+        };
+        self.attach(out, &ts, rendered.overflow.as_ref(), out.again).await?;
+        Ok(ts)
+    }
+
+    /// Brings a message up to date. That Slack asks edits to wait is no reason for posts to wait, so it is told as our
+    /// own pace.
+    pub(super) async fn change(&self, ts: &str, out: &Outgoing<'_>) -> Result<(), ChatError> {
+        if whisper::is_whisper(ts) {
+            return Ok(());
+        }
+        self.pace.edit(out.channel, ts)?;
+        let rendered = render::message(out);
+        let written = Written { ts: Some(ts), ..Written::new(out.channel, out.id.as_str(), &rendered) };
+        let done = self.api.post::<Value>("chat.update", &written).await;
+        done.map_err(|fault| match fault {
+            Fault::RateLimited(wait) => ChatError::Later(wait),
+            fault => fault.said(out.words),
+        })?;
+        self.attach(out, ts, rendered.overflow.as_ref(), true).await
+    }
+
+    /// Our message, if an earlier try came through. Where we may not look, it is posted: rather twice than never.
+    async fn find(&self, out: &Outgoing<'_>) -> Result<Option<String>, ChatError> {
+        let search = Search::new(out.channel, out.thread, out.id, self.clock.now());
+        match self.api.find_message(&search, out.id.as_str()).await {
+            Err(fault) if fault.is(BLIND) => {
+                tracing::warn!(message = %out.id, %fault, "Slack does not let us look whether this was posted already");
+                Ok(None)
+            }
+            found => found.map_err(|fault| fault.said(out.words)),
+        }
+    }
+
+    /// What a message has no room for, as a file in its thread. With `look`, only where it is not there yet.
+    async fn attach(
+        &self,
+        out: &Outgoing<'_>,
+        ts: &str,
+        overflow: Option<&Overflow>,
+        look: bool,
+    ) -> Result<(), ChatError> {
+        let Some(overflow) = overflow.filter(|overflow| !overflow.content.is_empty()) else { return Ok(()) };
+        let thread = out.thread.unwrap_or(ts);
+        let marker = format!("{}-{}", out.id, digest::short(&digest::sha256(overflow.content.as_bytes())));
+        if look {
+            let search = Search::new(out.channel, Some(thread), out.id, self.clock.now());
+            match self.api.find_file(&search, &marker).await {
+                Ok(None) => {}
+                Ok(Some(_)) => return Ok(()),
+                Err(fault) if fault.is(BLIND) => {
+                    tracing::warn!(message = %out.id, %fault, "Slack does not let us look whether its file is there");
+                }
+                Err(fault) => return Err(unfinished(&fault, out)),
+            }
+        }
+        let title = format!("{} ({marker})", overflow.name);
+        let file = TextFile { name: &overflow.name, title: &title, content: &overflow.content };
+        match self.api.share(out.channel, thread, &file).await {
+            Ok(()) => Ok(()),
+            Err(fault @ Fault::Refused { .. }) => self.say_missing(out, thread, &marker, &fault).await,
+            Err(fault) => Err(unfinished(&fault, out)),
+        }
+    }
+
+    /// Says in the thread that the file is not there and why: nothing is cut in silence.
+    async fn say_missing(
+        &self,
+        out: &Outgoing<'_>,
+        thread: &str,
+        marker: &str,
+        fault: &Fault,
+    ) -> Result<(), ChatError> {
+        tracing::error!(message = %out.id, %fault, "Slack refuses a file");
+        let text = out.words.say("slack.no_file", context! { why => fault.told(out.words), link => out.link });
+        let rendered = Rendered { text, blocks: Vec::new(), overflow: None };
+        let written = Written { thread_ts: Some(thread), ..Written::new(out.channel, marker, &rendered) };
+        let said = self.api.post::<Value>("chat.postMessage", &written).await;
+        said.map(drop).map_err(|fault| unfinished(&fault, out))
+    }
+}
+
+/// The message is there, and not all that belongs to it. Whatever the reason, this must count as a failed try: only then
+/// is the next one told to look first.
+fn unfinished(fault: &Fault, out: &Outgoing<'_>) -> ChatError {
+    ChatError::Unavailable(out.words.say("slack.unfinished", context! { why => fault.told(out.words) }))
+}
