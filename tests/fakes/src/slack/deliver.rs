@@ -49,7 +49,8 @@ pub struct Sent {
     pub body: Value,
     /// By the fake's clock.
     pub latency: Duration,
-    /// Why it was not taken: `http_timeout`, `http_error`, `connection_failed`, `timeout`, `no_connection`.
+    /// Why it was not taken: `http_timeout`, `http_error`, `connection_failed`; by Socket Mode `timeout`, or
+    /// `no_connection` where none was open (then an event is brought again later, as after a timeout).
     pub failure: Option<String>,
     /// By Socket Mode: the envelope.
     pub envelope: Option<String>,

@@ -24,6 +24,8 @@ pub struct Message {
     pub pinned: bool,
     pub ephemeral: bool,
     pub unfurls: Option<Value>,
+    /// Marked as edited, which it is not where blocks were changed.
+    pub edited: bool,
     /// When it was posted and when it was changed, by the fake's clock.
     pub posted: i64,
     pub edits: Vec<i64>,
@@ -59,7 +61,7 @@ impl Message {
         if let (true, Some(found)) = (metadata, &self.metadata) {
             set("metadata", found.clone());
         }
-        if let Some(at) = self.edits.last() {
+        if let (true, Some(at)) = (self.edited, self.edits.last()) {
             set("edited", json!({"user": self.user, "ts": format!("{}.000000", at / 1000)}));
         }
         if !self.reactions.is_empty() {

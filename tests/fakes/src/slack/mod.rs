@@ -16,6 +16,8 @@ mod payload;
 mod people;
 mod rates;
 mod read;
+mod screens;
+mod serials;
 mod server;
 mod setup;
 mod signed;

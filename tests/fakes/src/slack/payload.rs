@@ -44,7 +44,8 @@ pub(crate) fn command(world: &mut World, user: &User, channel: &str, command: &s
     json
 }
 
-/// What all interactions carry. `view` is the one they arose in.
+/// What all interactions carry. `view` is the one they arose in. `team` is the person's own workspace; on a message it
+/// is that of the app, also for strangers, whom only `user.team_id` tells (slackapi/java-slack-sdk#1041).
 pub(crate) fn interaction(world: &mut World, user: &User, kind: &str, view: Option<&str>) -> Value {
     json!({
         "type": kind, "team": world.team_json(&user.team), "user": user_json(user), "api_app_id": world.app.id,
@@ -65,6 +66,7 @@ pub(crate) fn on_message(world: &mut World, user: &User, message: &Message, acti
     if let Some(thread) = &message.thread_ts {
         container["thread_ts"] = json!(thread);
     }
+    json["team"] = world.team_json(&world.app.team);
     json["container"] = container;
     json["channel"] = channel_json(&world.channels[&message.channel]);
     json["message"] = message.json(true);
@@ -94,6 +96,7 @@ pub(crate) fn on_view(world: &mut World, user: &User, view: &View, state: Value,
 pub(crate) fn message_action(world: &mut World, user: &User, message: &Message, callback: &str) -> Value {
     let mut json = interaction(world, user, "message_action", None);
     json["callback_id"] = json!(callback);
+    json["team"] = world.team_json(&world.app.team);
     json["message_ts"] = json!(message.ts);
     json["channel"] = channel_json(&world.channels[&message.channel]);
     json["message"] = message.json(true);

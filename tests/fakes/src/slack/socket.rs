@@ -103,7 +103,7 @@ pub(crate) async fn send(
         "accepts_response_payload": door != Door::Event});
     if door == Door::Event {
         said["retry_attempt"] = json!(retry.0);
-        said["retry_reason"] = json!(retry.1);
+        said["retry_reason"] = json!(if retry.0 == 0 { "" } else { "timeout" });
     }
     let mut tried = BTreeSet::new();
     loop {

@@ -2,6 +2,7 @@
 //! of the product is needed.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -79,10 +80,11 @@ impl Link {
         (link, hello)
     }
 
-    /// The next thing said; none where the connection ended.
+    /// The next thing said; none where the connection ended. A test that would wait in vain fails instead.
     pub async fn next(&mut self) -> Option<Value> {
         loop {
-            match self.0.next().await? {
+            let frame = tokio::time::timeout(Duration::from_secs(30), self.0.next()).await;
+            match frame.expect("nothing was said for long")? {
                 Ok(Frame::Text(text)) => return Some(serde_json::from_str(&text).unwrap()),
                 Ok(Frame::Close(_)) | Err(_) => return None,
                 Ok(_) => {}

@@ -58,6 +58,9 @@ async fn a_trigger_is_good_once_and_for_three_seconds() {
     slack.clock().advance(Duration::from_millis(3_001));
     assert_eq!(refused(&slack, "views.open", open(&late)).await, "expired_trigger_id");
     assert_eq!(refused(&slack, "views.open", open("made.up")).await, "invalid_trigger_id");
+    let many: Value = (0..90).map(|_| json!({"type": "section", "text": plain(&"x".repeat(3000))})).collect();
+    let large = json!({"trigger_id": "x", "view": modal(many)});
+    assert_eq!(refused(&slack, "views.open", large).await, "view_too_large");
     let nameless = json!({"trigger_id": "x", "view": {"type": "modal", "blocks": []}});
     assert_eq!(refused(&slack, "views.open", nameless).await, "invalid_arguments");
 }

@@ -111,13 +111,19 @@ async fn a_message_is_posted_edited_threaded_and_read_again() {
 }
 
 #[tokio::test]
-async fn blocks_stay_when_only_the_text_changes() {
+async fn a_new_text_alone_takes_the_blocks_away() {
     let slack = slack().await;
     let ts = post(&slack, json!({"channel": "C1", "text": "a", "blocks": [button("go")]})).await;
-    ok(&slack, "chat.update", json!({"channel": "C1", "ts": ts, "text": "b"})).await;
+    let answer = ok(&slack, "chat.update", json!({"channel": "C1", "ts": ts, "attachments": []})).await;
     assert_eq!(slack.channel("C1").message(&ts).unwrap().buttons(), [("go".to_owned(), "Go".to_owned())]);
-    ok(&slack, "chat.update", json!({"channel": "C1", "ts": ts, "text": "b", "blocks": []})).await;
+    assert!(answer["message"]["edited"].is_object());
+    let both = json!({"channel": "C1", "ts": ts, "text": "b", "blocks": [button("stop")]});
+    let answer = ok(&slack, "chat.update", both).await;
+    assert_eq!(slack.channel("C1").message(&ts).unwrap().buttons()[0].0, "stop");
+    assert_eq!(answer["message"]["edited"], Value::Null, "no mark where blocks were changed");
+    ok(&slack, "chat.update", json!({"channel": "C1", "ts": ts, "text": "b"})).await;
     assert!(slack.channel("C1").message(&ts).unwrap().buttons().is_empty());
+    assert_eq!(slack.channel("C1").message(&ts).unwrap().edits.len(), 3);
 }
 
 #[tokio::test]

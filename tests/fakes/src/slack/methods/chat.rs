@@ -78,6 +78,11 @@ pub fn update(world: &mut World, args: &Args) -> Reply {
         return refuse("no_text");
     }
     let message = world.message_mut(&channel, &ts).ok_or("message_not_found")?;
+    // A new text alone takes the old blocks away, and only then is the message marked as edited.
+    message.edited = content.blocks.is_none();
+    if content.text.is_some() && content.blocks.is_none() {
+        message.blocks.clear();
+    }
     content.put(message);
     message.edits.push(now);
     message.broadcast |= args.flag("reply_broadcast");

@@ -22,10 +22,17 @@ const FIELDS: &[&str] = &[
     "submit_disabled",
 ];
 
+/// The largest view, in bytes.
+const LARGEST: usize = 250_000;
+
 /// Reads and checks the view of a call.
 fn view_arg(world: &mut World, args: &Args, kind: &str) -> Result<Value, Refusal> {
     let view = args.json("view").map_err(|()| Refusal::from("invalid_arguments"))?;
-    check(world, &view.ok_or("invalid_arguments")?, kind)
+    let view = view.ok_or("invalid_arguments")?;
+    if view.to_string().len() > LARGEST {
+        return Err("view_too_large".into());
+    }
+    check(world, &view, kind)
 }
 
 /// A view that Slack would take, with all ids.
