@@ -11,13 +11,14 @@ use sereno::chat::console::Console;
 use sereno::chat::{self, SlackApp};
 use sereno::clock::{Clock, Timestamp};
 use sereno::config::Config;
+use sereno::domain::actor::{Place, Platform};
 use sereno::domain::timeline::Entry;
 use sereno::engine::{Engine, Parts};
 use sereno::executor::Tools;
 use sereno::http::{self, Limits, State};
 use sereno::secret::Secret;
 use sereno::store::wake::Wake;
-use sereno::store::{inbox, timeline};
+use sereno::store::{inbox, messages, timeline};
 use sereno_fakes::slack::{MONDAY, Message, Person, Setup, Slack, View};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -90,7 +91,6 @@ pub enum Mode {
 /// The workspace, and Sereno in it.
 pub struct Town {
     pub slack: Slack,
-    pub mode: Mode,
     pub clock: Clock,
     pub database: Database,
     pub base: String,
@@ -164,7 +164,7 @@ impl Town {
         if mode == Mode::Socket {
             slack.wait_for("the connections", |slack| (slack.sockets().len() == 2 * replicas).then_some(())).await;
         }
-        Self { slack, mode, clock, database, base: urls[0].clone(), stop, running, _dir: dir }
+        Self { slack, clock, database, base: urls[0].clone(), stop, running, _dir: dir }
     }
 
     /// Sereno is told to stop, and does.
@@ -214,7 +214,28 @@ impl Town {
             let all = slack.channel(channel).all();
             all.into_iter().find(|message| words.iter().all(|word| full(message).contains(word)))
         };
-        self.comes(&format!("{words:?} in {channel}"), find).await
+        let found = self.comes(&format!("{words:?} in {channel}"), find).await;
+        self.is_known(&found).await;
+        found
+    }
+
+    /// Waits until Sereno, too, knows under which id Slack has its message.
+    async fn is_known(&self, message: &Message) {
+        if message.bot_id.is_none() {
+            return;
+        }
+        let names = [("C1", "#infra"), ("C2", "#incidents"), ("C3", "#partners")];
+        let (_, name) = names.iter().find(|(id, _)| *id == message.channel).unwrap();
+        let place = Place::channel(Platform::Slack, name);
+        for _ in 0..600 {
+            let mut db = self.database.read().await.unwrap();
+            if messages::root_at(&mut db, &place, &message.ts).await.unwrap().is_some() {
+                return;
+            }
+            drop(db);
+            tokio::time::sleep(Duration::from_millis(25)).await; // real loops are running beside us
+        }
+        panic!("nobody wrote down that {} was posted", message.ts);
     }
 
     /// What only this person sees that has all of these words.
@@ -235,7 +256,11 @@ impl Town {
         let mut db = self.database.read().await.unwrap();
         let entries = timeline::page(&mut db, 0, 1000).await.unwrap();
         let noted = |entry: &&Entry| entry.kind == sereno::domain::timeline::EntryKind::Noted;
-        entries.iter().filter(noted).map(|entry| entry.body["text"].as_str().unwrap().to_owned()).collect()
+        let text = |entry: &Entry| {
+            let body: Value = serde_json::from_str(&entry.body).unwrap();
+            body["text"].as_str().unwrap().to_owned()
+        };
+        entries.iter().filter(noted).map(text).collect()
     }
 
     /// Waits until so many notes are on the timeline.
@@ -247,7 +272,8 @@ impl Town {
             }
             tokio::time::sleep(Duration::from_millis(25)).await; // real loops are running beside us
         }
-        panic!("waited in vain for {count} notes: {:?}; {:#?}", self.noted().await, self.all());
+        let calls: Vec<_> = self.slack.calls().into_iter().map(|call| (call.method, call.args, call.answer)).collect();
+        panic!("waited in vain for {count} notes: {:?}; {:#?} {calls:#?}", self.noted().await, self.all());
     }
 
     fn all(&self) -> Vec<String> {

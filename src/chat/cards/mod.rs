@@ -4,6 +4,8 @@ mod handoff;
 mod incident;
 mod replies;
 mod run;
+#[cfg(test)]
+pub mod samples;
 
 pub use handoff::{Shift, handoff, on_call};
 pub use incident::{incident, incident_line, incident_list};

@@ -10,7 +10,7 @@ mod own;
 mod pace;
 mod people;
 mod post;
-mod render;
+pub mod render;
 pub mod scopes;
 mod socket;
 mod troubles;

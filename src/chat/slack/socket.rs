@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
@@ -24,7 +24,7 @@ const CONNECTIONS: usize = 2;
 /// Between two pings.
 const PING: Duration = Duration::from_secs(5);
 /// A link on which nothing was heard for so long is lost.
-const SILENCE: Duration = Duration::from_secs(12);
+const SILENCE: Duration = Duration::from_secs(11);
 /// For opening a connection, for saying one thing on it, and for what is under way when it ends.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Until the next try to connect; longer after each failure, up to the second one.
@@ -139,12 +139,8 @@ impl Connection {
                     None => true,
                 },
                 Some(done) = self.work.join_next() => self.acknowledge(done.ok().flatten()).await,
-                _ = ping.tick() => {
-                    if self.heard.elapsed() > SILENCE {
-                        break End::Lost("nothing was heard on it");
-                    }
-                    self.say(Message::Ping(Bytes::new())).await
-                }
+                _ = ping.tick() => self.say(Message::Ping(Bytes::new())).await,
+                () = sleep_until(self.heard + SILENCE) => break End::Lost("nothing was heard on it"),
                 () = stop.cancelled() => break End::Stopped,
             };
             if !said {
