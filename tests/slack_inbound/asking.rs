@@ -108,7 +108,9 @@ async fn what_slack_made_of_a_line_is_undone() {
         let ben = town.ben();
         ben.mention("C2", "incident P1 &lt;api&gt; &amp; shop fail, see <#C1|infra>").await;
         let root = town.says("C2", &["<api> & shop fail, see #infra"]).await;
-        assert!(ben.mention_in("C2", &root.ts, "note ask <@U1>, look at <http://shop.example|shop.example>").await.acked);
+        assert!(
+            ben.mention_in("C2", &root.ts, "note ask <@U1>, look at <http://shop.example|shop.example>").await.acked
+        );
         assert_eq!(town.notes(1).await, ["ask @ana, look at shop.example"]);
     })
     .await;

@@ -46,8 +46,9 @@ async fn the_requester_and_strangers_are_told_alone() {
 async fn a_button_works_only_where_it_was_posted() {
     town(async |town| {
         let card = asked(town).await;
-        let value = card.elements().into_iter().find(|(_, button)| button["action_id"] == "approve").unwrap().1["value"]
-            .clone();
+        let value =
+            card.elements().into_iter().find(|(_, button)| button["action_id"] == "approve").unwrap().1["value"]
+                .clone();
         for (channel, ts, value) in [
             ("C2", card.ts.as_str(), value.clone()),
             ("C5", card.ts.as_str(), value.clone()),

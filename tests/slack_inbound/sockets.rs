@@ -36,7 +36,9 @@ async fn a_link_that_is_dead_is_noticed_though_nobody_closed_it() {
     town_by(Mode::Socket, async |town| {
         let first = town.slack.sockets();
         town.slack.with(|world| world.sockets.silence(first[0]));
-        town.slack.wait_for("another connection", |slack| slack.sockets().iter().any(|id| !first.contains(id)).then_some(())).await;
+        town.slack
+            .wait_for("another connection", |slack| slack.sockets().iter().any(|id| !first.contains(id)).then_some(()))
+            .await;
     })
     .await;
 }
@@ -58,7 +60,7 @@ async fn slack_away_and_back_is_found_again() {
 async fn what_waits_for_slack_delays_no_other_on_the_same_connection() {
     town_by(Mode::Socket, async |town| {
         town.ben().mention("C2", "incident P1 Orders fail").await;
-        let root = town.says("C2", &["Orders fail"]).await;
+        let root = town.says("C2", &["Orders fail", "open"]).await;
         let (seen, _) = town.ana().reply("C2", &root.ts, "the queue is full").await;
         town.slack.trouble("conversations.replies", 1, Trouble::Hang);
         let ana = town.ana();

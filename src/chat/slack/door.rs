@@ -45,7 +45,13 @@ pub(super) async fn knock(inbound: &Inbound, secret: &Secret, now: Timestamp, kn
 /// Counts something that Slack sends again, by its reason.
 pub(super) fn came_again(reason: &str) {
     const KNOWN: &[&str] = &[
-        "http_timeout", "too_many_redirects", "connection_failed", "ssl_error", "http_error", "timeout", "unknown_error",
+        "http_timeout",
+        "too_many_redirects",
+        "connection_failed",
+        "ssl_error",
+        "http_error",
+        "timeout",
+        "unknown_error",
     ];
     let reason = KNOWN.iter().find(|known| **known == reason).copied().unwrap_or("other");
     metrics::counter!("sereno_slack_retries_total", "reason" => reason).increment(1);

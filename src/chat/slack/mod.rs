@@ -26,10 +26,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::api::Api;
 pub use self::fault::Fault;
+use self::inbound::Inbound;
 pub use self::own::Own;
 use self::pace::Pace;
 use self::people::People;
-use self::inbound::Inbound;
 use super::{Answer, Chat, ChatError, House, Knock, Outgoing, SlackApp, Standing};
 use crate::clock::Clock;
 use crate::domain::actor::Platform;

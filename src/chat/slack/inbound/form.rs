@@ -55,9 +55,7 @@ impl Inbound {
         let filling: Filling = serde_json::from_str(&sent.about).map_err(|_| gone())?;
         let place = match &filling {
             Filling::Runbook { place, .. } => place.clone(),
-            Filling::Button { message, .. } => {
-                self.house.message(&sent.by, message).await?.ok_or_else(gone)?.place
-            }
+            Filling::Button { message, .. } => self.house.message(&sent.by, message).await?.ok_or_else(gone)?.place,
         };
         let misfits = self.house.misfits(&sent.by, &filling, &sent.values);
         if !misfits.is_empty() {

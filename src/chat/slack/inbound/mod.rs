@@ -130,7 +130,10 @@ impl Inbound {
                 Ok(())
             }
             SlackEventCallbackBody::Unknown(event) => {
-                tracing::debug!(kind = event["type"].as_str().unwrap_or_default(), "an event of Slack that is not used");
+                tracing::debug!(
+                    kind = event["type"].as_str().unwrap_or_default(),
+                    "an event of Slack that is not used"
+                );
                 Ok(())
             }
             _ => Ok(()),

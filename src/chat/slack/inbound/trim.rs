@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 /// What is read of a message.
-const MESSAGE: &[&str] = &["ts", "thread_ts", "channel", "channel_type", "user", "bot_id", "username", "text", "subtype"];
+const MESSAGE: &[&str] =
+    &["ts", "thread_ts", "channel", "channel_type", "user", "bot_id", "username", "text", "subtype"];
 /// What is read of an event, beside what is read of a message.
 const EVENT: &[&str] = &["type", "reaction", "item", "event_ts", "tab"];
 
