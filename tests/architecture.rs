@@ -1,5 +1,5 @@
 //! Who may import whom: reads the source and holds the table of docs/architecture.md. Also the walls that no compiler
-//! holds: headers, lengths, features in two files only.
+//! holds: headers, lengths, features in two files only, sentences that are left to be said.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -121,5 +121,78 @@ fn every_file_opens_with_its_purpose_and_stays_readable() {
     for (path, text) in sources() {
         assert!(text.starts_with("//!"), "{} has no header", path.display());
         assert!(text.lines().count() <= 500, "{} is over 500 lines", path.display());
+    }
+}
+
+/// A file's text without its unit tests.
+fn code(text: &str) -> &str {
+    text.split("#[cfg(test)]").next().unwrap()
+}
+
+/// The sentences of an area by their keys.
+fn written(area: &str) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(format!("src/words/{area}.yaml")).unwrap();
+    let sentences: BTreeMap<String, BTreeMap<String, String>> = serde_saphyr::from_str(&text).unwrap();
+    sentences.into_iter().map(|(key, mut said)| (format!("{area}.{key}"), said.remove("en").unwrap())).collect()
+}
+
+/// Each `sentence!("key", …)` of a text: its key and the names of its values.
+fn sentences(text: &str) -> Vec<(String, BTreeSet<String>)> {
+    let start = regex::Regex::new(r#"sentence!\(\s*"([a-z_.]+)""#).unwrap();
+    let calls = start.captures_iter(text).map(|found| {
+        let rest = &text[found.get(0).unwrap().end()..];
+        let (mut depth, mut values) = (0, vec![String::new()]);
+        for character in rest.chars() {
+            match character {
+                '(' | '[' | '{' => depth += 1,
+                ')' | ']' | '}' if depth == 0 => break,
+                ')' | ']' | '}' => depth -= 1,
+                ',' if depth == 0 => values.push(String::new()),
+                _ => {}
+            }
+            values.last_mut().unwrap().push(character);
+        }
+        let names =
+            values.iter().map(|value| value.trim_start_matches(',').split("=>").next().unwrap().trim().to_owned());
+        (found[1].to_owned(), names.filter(|name| !name.is_empty()).collect())
+    });
+    calls.collect()
+}
+
+#[test]
+fn every_sentence_left_to_be_said_is_written_with_its_values() {
+    let words: BTreeMap<String, String> = ["action", "card"].into_iter().flat_map(written).collect();
+    let environment = minijinja::Environment::new();
+    let mut wrong = Vec::new();
+    for (path, text) in sources() {
+        for (key, given) in sentences(code(&text)) {
+            let Some(sentence) = words.get(&key) else {
+                wrong.push(format!("{}: {key} is not in words", path.display()));
+                continue;
+            };
+            let taken = environment.template_from_str(sentence).unwrap().undeclared_variables(true);
+            if taken.into_iter().collect::<BTreeSet<_>>() != given {
+                wrong.push(format!("{}: {key} is given {given:?}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_sentence_of_an_action_is_said_somewhere() {
+    let named = regex::Regex::new(r#""(action\.[a-z_]+)""#).unwrap();
+    let all = sources().into_iter().filter(|(path, _)| module_of(path) != "words");
+    let all: String = all.map(|(_, text)| code(&text).to_owned()).collect();
+    let said: BTreeSet<String> = named.captures_iter(&all).map(|found| found[1].to_owned()).collect();
+    assert_eq!(written("action").into_keys().collect::<BTreeSet<_>>(), said);
+}
+
+#[test]
+fn actions_say_nothing_that_words_do_not_know() {
+    for (path, text) in sources().iter().filter(|(path, _)| path.starts_with("src/executor")) {
+        let code = code(text);
+        assert!(!code.contains("Sentence::plain(\""), "{} says a sentence in one language", path.display());
+        assert!(!code.contains("Sentence::Plain(\""), "{} says a sentence in one language", path.display());
     }
 }

@@ -264,6 +264,41 @@ fn problems_are_said_in_spanish_where_spanish_is_spoken() {
 }
 
 #[test]
+fn what_an_action_says_of_its_fields_reads_well_in_both_languages() {
+    let steps = "[{ id: a, title: T, action: wait, with: { for: soon } },
+        { id: b, title: T, action: shell, with: { argv: [/bin/true] } },
+        { id: c, title: T, action: sql, with: { database: { secret: shop_api }, query: 'SELECT $1' } },
+        { id: d, title: 'T', action: note, with: { text: '{{ 7*7 }}' } }]";
+    let folder = Folder::with(&[("shop/book.yaml", &book("", steps))]);
+    for (language, said) in [
+        (
+            Language::En,
+            [
+                "The action wait cannot use these fields: “soon” is not a span of time: write 90s, 15m or 2h.",
+                "The step's effect does not fit: nobody can tell what a program does: declare the step's effect (read, \
+                 change or destroy).",
+                "The action sql cannot use these fields: the SQL uses 1 value ($1, $2, …) and `params` holds 0.",
+                "This placeholder cannot be read: “7*7” is not a name.",
+            ],
+        ),
+        (
+            Language::Es,
+            [
+                "La acción wait no puede usar estos campos: «soon» no es una duración: escribe 90s, 15m o 2h.",
+                "El efecto del paso no encaja: nadie puede saber qué hace un programa: declara el efecto del paso (read, \
+                 change o destroy).",
+                "La acción sql no puede usar estos campos: el SQL usa 1 valor ($1, $2, …) y `params` tiene 0.",
+                "Este marcador no se puede leer: «7*7» no es un nombre.",
+            ],
+        ),
+    ] {
+        let settings = sereno::domain::settings::Settings { language, ..settings() };
+        let found = sereno::catalog::load(&folder.path(), &settings).unwrap_err();
+        assert_eq!(found.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>(), said);
+    }
+}
+
+#[test]
 fn programs_and_github_get_the_same_problems() {
     let found = problems(&book("next: ['50%']", ""));
     let json: serde_json::Value = serde_json::from_str(&render(&found, Format::Json)).unwrap();

@@ -4,7 +4,7 @@ mod executor_support;
 
 use std::time::Duration;
 
-use executor_support::{action, context};
+use executor_support::{Said, action, context};
 use serde_json::{Value, json};
 use sereno::domain::digest;
 use sereno::domain::runbook::{Effect, Invocation};
@@ -29,7 +29,7 @@ fn every_example_is_read_and_fits_its_schema() {
         let validator = jsonschema::validator_for(&schema).unwrap();
         let example = example(spec);
         assert!(validator.is_valid(&example), "{}: {:?}", spec.name, validator.validate(&example));
-        (spec.parse)(&example).unwrap_or_else(|error| panic!("{}: {error}", spec.name));
+        (spec.parse)(&example).unwrap_or_else(|error| panic!("{}: {}", spec.name, error.en()));
         assert!(!spec.summary.is_empty());
     }
 }
@@ -39,7 +39,7 @@ fn a_field_that_nobody_knows_is_refused_by_the_reader_and_by_the_schema() {
     for spec in ACTIONS {
         let mut with = example(spec);
         with["no_such_field"] = json!(1);
-        let error = (spec.parse)(&with).err().unwrap_or_else(|| panic!("{} takes anything", spec.name));
+        let error = (spec.parse)(&with).err().unwrap_or_else(|| panic!("{} takes anything", spec.name)).en();
         assert!(error.contains("no_such_field"), "{}: {error}", spec.name);
         assert!(!jsonschema::is_valid(&(spec.schema)(), &with), "{}", spec.name);
     }
@@ -96,7 +96,7 @@ async fn characters_that_deceive_are_shown_and_still_make_another_plan() {
         executor::plan(&*action, &Tools::default(), Effect::Read).await.unwrap()
     };
     let hidden = plan("a\u{202e}b").await;
-    assert!(!hidden.line.contains('\u{202e}'), "{}", hidden.line);
+    assert!(!hidden.line.en().contains('\u{202e}'), "{}", hidden.line.en());
     assert_ne!(digest::of(&hidden.exact), digest::of(&plan("a\\u202eb").await.exact));
 }
 
@@ -122,7 +122,7 @@ async fn waiting_asking_and_running_another_runbook_hold_the_step() {
         }))
     );
     let Outcome::Done(report) = run("note", json!({ "text": "\u{1b}[31mred" })).await else { panic!("a note is done") };
-    assert_eq!((report.facts, report.line), (json!({ "text": "red" }), "red".to_owned()));
+    assert_eq!((report.facts, report.line.en()), (json!({ "text": "red" }), "red".to_owned()));
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn what_a_step_may_do_is_declared_or_follows_from_the_request() {
         assert_eq!(effect("http", http(method), None), Ok(Effect::Change));
         assert_eq!(effect("http", http(method), Some(Effect::Destroy)), Ok(Effect::Destroy));
     }
-    assert!(effect("shell", json!({ "argv": ["true"] }), None).unwrap_err().contains("declare"));
+    assert!(effect("shell", json!({ "argv": ["true"] }), None).unwrap_err().en().contains("declare"));
     assert_eq!(effect("shell", json!({ "argv": ["true"] }), Some(Effect::Destroy)), Ok(Effect::Destroy));
     assert_eq!(effect("ask", json!({ "instructions": "unplug it" }), Some(Effect::Change)), Ok(Effect::Change));
 }
@@ -160,6 +160,7 @@ fn mistakes_are_found_when_the_step_is_read() {
         ("wait", json!({ "for": "8760h" }), "seven days"),
     ] {
         let error = (executor::find(name).unwrap().parse)(&with).err().unwrap_or_else(|| panic!("{with} was taken"));
+        let error = error.en();
         assert!(error.contains(says), "{with}: {error}");
     }
 }

@@ -13,11 +13,12 @@ use bollard::models::{ContainerCreateBody, HealthConfig, HostConfig};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
 };
-use executor_support::{action, context};
+use executor_support::{Said, action, context};
 use parts::{Wire, part};
 use serde_json::{Value, json};
 use sereno::domain::digest;
 use sereno::domain::runbook::Effect;
+use sereno::domain::sentence::Sentence;
 use sereno::domain::step::{Outcome, Report};
 use sereno::executor::{self, Tools};
 use sereno::secret::Secret;
@@ -88,7 +89,7 @@ impl Stack {
         executor::run(&*action("docker", &self.step(with)), &cx).await
     }
 
-    async fn plan(&self, with: Value) -> Result<sereno::domain::plan::Plan, String> {
+    async fn plan(&self, with: Value) -> Result<sereno::domain::plan::Plan, Sentence> {
         executor::plan(&*action("docker", &self.step(with)), &self.tools(), Effect::Read).await
     }
 }
@@ -184,7 +185,7 @@ async fn restart_acts_on_what_was_planned_and_says_what_it_found() {
     let with = json!({"do": "restart", "service": "api", "stop_timeout": "5s"});
     let plan = shop.plan(with.clone()).await.unwrap();
     let (one, two) = (shop.name("api", 1), shop.name("api", 2));
-    assert_eq!((plan.effect, plan.line.clone()), (Effect::Change, format!("restart {one}, {two}")));
+    assert_eq!((plan.effect, plan.line.en()), (Effect::Change, format!("restart {one}, {two}")));
     assert_eq!(plan.exact["targets"][0]["name"], one.as_str());
     assert!(plan.exact["targets"][0]["image"].as_str().unwrap().starts_with("sha256:"), "{:?}", plan.exact);
     let before = (shop.started_at(&one).await, shop.started_at(&shop.name("db", 1)).await);
@@ -217,14 +218,14 @@ async fn stop_and_start_may_be_repeated() {
 async fn a_change_needs_targets_and_not_too_many() {
     let Some(shop) = Stack::new() else { return };
     let restart = json!({"do": "restart", "service": "api"});
-    let error = shop.plan(restart.clone()).await.unwrap_err();
+    let error = shop.plan(restart.clone()).await.unwrap_err().en();
     assert!(error.contains("nothing matches service api of project shop"), "{error}");
-    assert!(failed(shop.run(Effect::Change, restart.clone()).await).line.contains("nothing matches"));
-    assert!(failed(shop.run(Effect::Read, json!({"do": "logs"})).await).line.contains("nothing matches"));
+    assert!(failed(shop.run(Effect::Change, restart.clone()).await).line.en().contains("nothing matches"));
+    assert!(failed(shop.run(Effect::Read, json!({"do": "logs"})).await).line.en().contains("nothing matches"));
     for number in 0..21 {
         shop.create("api", number, "true", ContainerCreateBody::default()).await;
     }
-    let error = shop.plan(restart).await.unwrap_err();
+    let error = shop.plan(restart).await.unwrap_err().en();
     assert!(error.contains("means 21 containers"), "{error}");
     assert_eq!(shop.plan(json!({"do": "ps"})).await.unwrap().effect, Effect::Read);
 }
@@ -308,7 +309,7 @@ async fn exec_gives_its_arguments_as_they_are_and_its_exit_code_back() {
     let report = failed(shop.run(Effect::Change, exec(json!(["/no/such/program"]))).await);
     assert!(report.facts["exit"] == 126 && report.output.unwrap().head.contains("no such file"), "{}", report.facts);
     let plan = shop.plan(exec(json!(["echo", "a b"]))).await.unwrap();
-    assert_eq!(plan.line, format!("exec in {}: echo 'a b'", shop.name("api", 1)));
+    assert_eq!(plan.line.en(), format!("exec in {}: echo 'a b'", shop.name("api", 1)));
 }
 
 #[tokio::test]
@@ -316,13 +317,13 @@ async fn exec_is_for_one_running_container_whose_effect_is_declared() {
     let Some(shop) = Stack::new() else { return };
     let exec = json!({"do": "exec", "service": "api", "argv": ["id"]});
     let step = action("docker", &exec);
-    assert!(step.effect(None).unwrap_err().contains("declare"));
+    assert!(step.effect(None).unwrap_err().en().contains("declare"));
     assert_eq!(step.effect(Some(Effect::Destroy)), Ok(Effect::Destroy));
     shop.create("api", 1, "true", ContainerCreateBody::default()).await;
-    assert!(shop.plan(exec.clone()).await.unwrap_err().contains("nothing that runs"));
+    assert!(shop.plan(exec.clone()).await.unwrap_err().en().contains("nothing that runs"));
     shop.up("api", 2).await;
     shop.up("api", 3).await;
-    let error = shop.plan(exec).await.unwrap_err();
+    let error = shop.plan(exec).await.unwrap_err().en();
     assert!(error.contains(&format!("{}, {}; name one", shop.name("api", 2), shop.name("api", 3))), "{error}");
 }
 
@@ -333,14 +334,14 @@ async fn a_program_that_outlasts_its_step_may_still_run() {
     let step = action("docker", &shop.step(json!({"do": "exec", "argv": ["sh", "-c", "echo began; sleep 60"]})));
     let mut cx = context(&shop.tools(), Effect::Change, Duration::from_secs(2));
     let report = unknown(executor::run(&*step, &cx).await);
-    assert!(report.line.contains("not finished after 2 s; the engine may still"), "{}", report.line);
+    assert!(report.line.en().contains("not finished after 2 s; the engine may still"), "{}", report.line.en());
     assert_eq!(report.output.unwrap().head, "began\n");
     cx.effect = Effect::Read;
     failed(executor::run(&*step, &cx).await);
     cx.timeout = LONG;
     cx.effect = Effect::Change;
     cx.cancel.cancel();
-    assert_eq!(failed(executor::run(&*step, &cx).await).line, "stopped: cancelled", "nothing was sent yet");
+    assert_eq!(failed(executor::run(&*step, &cx).await).line.en(), "stopped: cancelled", "nothing was sent yet");
 }
 
 #[tokio::test]
@@ -350,10 +351,14 @@ async fn an_engine_that_is_away_changes_nothing() {
         for (effect, verb) in [(Effect::Read, "ps"), (Effect::Change, "restart")] {
             let step = action("docker", &json!({"do": verb, "service": "api"}));
             let report = failed(executor::run(&*step, &context(&tools, effect, LONG)).await);
-            assert!(report.line.contains(host) && report.line.contains("see that it runs"), "{}", report.line);
+            assert!(
+                report.line.en().contains(host) && report.line.en().contains("see that it runs"),
+                "{}",
+                report.line.en()
+            );
         }
         let restart = action("docker", &json!({"do": "restart", "service": "api"}));
-        assert!(executor::plan(&*restart, &tools, Effect::Change).await.unwrap_err().contains(host));
+        assert!(executor::plan(&*restart, &tools, Effect::Change).await.unwrap_err().en().contains(host));
     }
 }
 

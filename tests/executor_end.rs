@@ -4,7 +4,7 @@ mod executor_support;
 
 use std::time::Duration;
 
-use executor_support::{action, context};
+use executor_support::{Said, action, context};
 use serde_json::json;
 use sereno::domain::runbook::Effect;
 use sereno::domain::step::Outcome;
@@ -22,5 +22,5 @@ async fn at_the_end_of_the_process_every_group_is_killed() {
             () = tokio::time::sleep(Duration::from_millis(20)) => executor::process::kill_all(),
         }
     };
-    assert!(matches!(&outcome, Outcome::Unknown(report) if report.line.contains("signal 9")), "{outcome:?}");
+    assert!(matches!(&outcome, Outcome::Unknown(report) if report.line.en().contains("signal 9")), "{outcome:?}");
 }

@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use executor_support::{NOON, action, context};
+use executor_support::{NOON, Said, action, context};
 use serde_json::{Value, json};
 use sereno::domain::runbook::Effect;
 use sereno::domain::step::{Outcome, Report};
@@ -150,7 +150,7 @@ async fn a_slow_body_ends_at_the_deadline_with_what_is_known() {
     let with = |method| json!({ "url": format!("http://{at}/"), "method": method });
     let Outcome::Failed(report) = ask(Effect::Read, SHORT, with("GET")).await else { panic!("a look has failed") };
     assert_eq!(report.facts["status"], 200);
-    assert!(report.line.contains("no complete answer"), "{}", report.line);
+    assert!(report.line.en().contains("no complete answer"), "{}", report.line.en());
     assert!(matches!(ask(Effect::Change, SHORT, with("POST")).await, Outcome::Unknown(_)));
 }
 
@@ -172,7 +172,7 @@ async fn a_change_that_was_sent_and_never_answered_is_unknown() {
 async fn a_change_that_never_reached_the_server_has_failed() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let outcome = ask(Effect::Change, LONG, json!({ "url": format!("http://{closed}/"), "method": "POST" })).await;
-    assert!(matches!(&outcome, Outcome::Failed(report) if report.line.contains("refused")), "{outcome:?}");
+    assert!(matches!(&outcome, Outcome::Failed(report) if report.line.en().contains("refused")), "{outcome:?}");
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn cancelling_ends_a_request() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let step = action("http", &json!({ "url": format!("http://{at}/"), "method": "POST" }));
     let (outcome, ()) = tokio::join!(executor::run(&*step, &cx), async { cx.cancel.cancel() });
-    assert!(matches!(&outcome, Outcome::Unknown(report) if report.line.contains("cancelled")), "{outcome:?}");
+    assert!(matches!(&outcome, Outcome::Unknown(report) if report.line.en().contains("cancelled")), "{outcome:?}");
 }
 
 #[tokio::test]
@@ -194,7 +194,7 @@ async fn a_change_carries_its_key_its_body_and_its_secret() {
     });
     done(ask(Effect::Change, LONG, with.clone()).await);
     let plan = executor::plan(&*action("http", &with), &Tools::default(), Effect::Change).await.unwrap();
-    assert_eq!(plan.line, format!("POST http://{at}/200"));
+    assert_eq!(plan.line.en(), format!("POST http://{at}/200"));
     assert_eq!(plan.exact["headers"]["authorization"], json!({ "secret": "api", "prefix": "Bearer " }));
     let asked = asked.lock().unwrap().join("\n");
     for part in ["POST /200", "01ARZ3NDEKTSV4RRFFQ69G5FAV-0", "Bearer canary-api-token", r#"{"replicas":3}"#, "x-team"]
@@ -271,7 +271,7 @@ async fn an_expired_certificate_is_a_failure_that_says_since_when() {
     let with = json!({ "url": format!("https://localhost:{port}/"), "tls": true, "authority": authority.path() });
     let Outcome::Failed(report) = ask(Effect::Change, LONG, with).await else { panic!("an expired certificate fails") };
     assert_eq!(report.facts["tls"]["days_left"], -300);
-    assert!(report.line.contains("xpired"), "{}", report.line);
+    assert!(report.line.en().contains("xpired"), "{}", report.line.en());
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use executor_support::{action, context};
+use executor_support::{Said, action, context};
 use serde_json::{Value, json};
 use sereno::domain::digest;
 use sereno::domain::runbook::Effect;
@@ -218,7 +218,7 @@ async fn an_exit_code_is_a_failure_unless_the_step_says_otherwise() {
 async fn a_program_that_is_not_there_has_not_run() {
     let outcome =
         run_in(&context(&Tools::default(), Effect::Destroy, LONG), json!({ "argv": ["no-such-program"] })).await;
-    assert!(matches!(outcome, Outcome::Failed(report) if report.line.contains("no-such-program")));
+    assert!(matches!(outcome, Outcome::Failed(report) if report.line.en().contains("no-such-program")));
 }
 
 #[tokio::test]
@@ -228,7 +228,7 @@ async fn time_up_ends_grandchildren_that_ignore_the_polite_signal() {
         "trap '' TERM; (trap '' TERM; while :; do sleep 1; done) & echo $$ $! > group; while :; do sleep 1; done";
     let cx = context(&Tools::default(), Effect::Change, Duration::from_millis(300));
     let outcome = run_in(&cx, json!({ "argv": ["sh", "-c", stubborn], "dir": dir.path() })).await;
-    assert!(matches!(&outcome, Outcome::Unknown(report) if report.line.contains("not finished")), "{outcome:?}");
+    assert!(matches!(&outcome, Outcome::Unknown(report) if report.line.en().contains("not finished")), "{outcome:?}");
     assert_eq!(alive(&written(&dir.path().join("group")).await), Vec::<String>::new());
 }
 
@@ -251,7 +251,7 @@ async fn cancelling_ends_the_group_and_lets_it_clean_up() {
         cancel.cancel();
     });
     let Outcome::Unknown(report) = outcome else { panic!("a cancelled change is unknown: {outcome:?}") };
-    assert!(report.line.contains("cancelled"), "{}", report.line);
+    assert!(report.line.en().contains("cancelled"), "{}", report.line.en());
     assert!(report.output.unwrap().head.contains("tidied"));
     assert_eq!(alive(&written(&group).await), Vec::<String>::new());
 }
@@ -260,7 +260,7 @@ async fn cancelling_ends_the_group_and_lets_it_clean_up() {
 async fn a_program_that_died_by_a_signal_half_way_is_unknown() {
     let cx = context(&Tools::default(), Effect::Change, LONG);
     let outcome = run_in(&cx, json!({ "argv": ["sh", "-c", "kill -9 $$"] })).await;
-    assert!(matches!(&outcome, Outcome::Unknown(report) if report.line.contains("signal 9")), "{outcome:?}");
+    assert!(matches!(&outcome, Outcome::Unknown(report) if report.line.en().contains("signal 9")), "{outcome:?}");
 }
 
 #[tokio::test]
@@ -346,7 +346,7 @@ async fn a_secret_goes_in_and_does_not_come_out() {
 #[tokio::test]
 async fn an_unknown_secret_stops_the_step_before_it_starts() {
     let outcome = read(json!({ "argv": ["env"], "env": { "DB": { "secret": "nope" } } })).await;
-    assert!(matches!(&outcome, Outcome::Failed(report) if report.line.contains("nope")), "{outcome:?}");
+    assert!(matches!(&outcome, Outcome::Failed(report) if report.line.en().contains("nope")), "{outcome:?}");
 }
 
 #[tokio::test]
@@ -375,9 +375,9 @@ async fn a_plan_needs_the_program_and_the_directory() {
         (json!({ "argv": ["true"], "dir": "/no/such/dir" }), "/no/such/dir"),
     ] {
         let error = executor::plan(&*action("shell", &with), &Tools::default(), Effect::Read).await.unwrap_err();
-        assert!(error.contains(says), "{error}");
+        assert!(error.en().contains(says), "{}", error.en());
     }
     let step = action("shell", &json!({ "argv": ["echo", "a b", "$(x)"] }));
     let plan = executor::plan(&*step, &Tools::default(), Effect::Read).await.unwrap();
-    assert_eq!(plan.line, "echo 'a b' '$(x)'");
+    assert_eq!(plan.line.en(), "echo 'a b' '$(x)'");
 }

@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use executor_support::{action, context};
+use executor_support::{Said, action, context};
 use parts::{Wire, part};
 use serde_json::{Value, json};
 use sereno::domain::digest;
@@ -144,7 +144,7 @@ async fn a_query_finds_rows_of_any_type() {
     assert_eq!((&row["bytes"], &row["at"]), (&json!("\\x0aff"), &json!("2026-03-01T12:00:00")));
     assert_eq!((&row["odd"], &row["yes"]), (&json!("NaN"), &json!(true)));
     assert_eq!(report.facts["value"], 7, "the first column, not the first name");
-    assert_eq!((&report.facts["count"], report.line.as_str()), (&json!(1), "1 row"));
+    assert_eq!((&report.facts["count"], report.line.en().as_str()), (&json!(1), "1 row"));
     for (text, value) in [
         ("SHOW server_encoding", json!("UTF8")),
         ("VALUES (3), (4)", json!(3)),
@@ -175,7 +175,7 @@ async fn values_are_bound_by_type_and_never_read_as_sql() {
         json!({"query": "SELECT id FROM orders WHERE id = $1 AND state = $2 LIMIT $3", "params": [2, "pending", 9]});
     assert_eq!(done(shop.run(with).await).facts["value"], 2);
     let report = failed(shop.run(json!({"query": "SELECT $1::int", "params": ["many"]})).await);
-    assert!(report.line.contains("invalid input syntax for type integer"), "{}", report.line);
+    assert!(report.line.en().contains("invalid input syntax for type integer"), "{}", report.line.en());
 }
 
 #[tokio::test]
@@ -193,7 +193,7 @@ async fn a_query_cannot_change_anything() {
     ] {
         let Ok(action) = (find("sql").unwrap().parse)(&step(json!({ "query": text }))) else { continue };
         let outcome = executor::run(&*action, &at(&shop.url(), LONG)).await;
-        assert!(failed(outcome).line.starts_with("PostgreSQL says: "), "{text}");
+        assert!(failed(outcome).line.en().starts_with("PostgreSQL says: "), "{text}");
     }
     assert_eq!(shop.count("true").await, 3);
 }
@@ -203,7 +203,7 @@ async fn rows_and_cells_are_capped() {
     let Some(shop) = Shop::new().await else { return };
     let report = done(shop.run(json!({"query": "SELECT * FROM generate_series(1, 1000000) n"})).await);
     assert_eq!((&report.facts["count"], &report.facts["truncated"]), (&json!(200), &json!(true)));
-    assert_eq!(report.line, "the first 200 rows; there are more");
+    assert_eq!(report.line.en(), "the first 200 rows; there are more");
     let report = done(shop.run(json!({"query": "SELECT n FROM generate_series(1, 200) n"})).await);
     assert_eq!((&report.facts["count"], &report.facts["truncated"]), (&json!(200), &json!(false)));
     let report = done(shop.run(json!({"query": "SELECT repeat('x', 10000) AS text"})).await);
@@ -211,7 +211,7 @@ async fn rows_and_cells_are_capped() {
     let report = done(shop.run(json!({"query": "SELECT repeat('x', 4000) FROM generate_series(1, 150)"})).await);
     assert_eq!(report.facts["truncated"], true);
     let report = failed(shop.run(json!({"query": "SELECT 1 AS n, repeat('x', 100000000) AS text"})).await);
-    assert!(report.line.contains("row 1 cannot be shown: it is longer than 65536"), "{}", report.line);
+    assert!(report.line.en().contains("row 1 cannot be shown: it is longer than 65536"), "{}", report.line.en());
 }
 
 #[tokio::test]
@@ -220,7 +220,7 @@ async fn known_secrets_are_not_found_in_rows() {
     let report = done(shop.run(json!({"query": "SELECT repeat('x', 4090) || 'hunter2hunter2' AS text"})).await);
     assert!(!report.facts.to_string().contains("hunter2"), "{}", report.facts);
     let report = failed(shop.run(json!({"query": "SELECT 'hunter2hunter2'::int"})).await);
-    assert!(report.line.contains("[redacted token]"), "{}", report.line);
+    assert!(report.line.en().contains("[redacted token]"), "{}", report.line.en());
 }
 
 #[tokio::test]
@@ -230,18 +230,18 @@ async fn a_statement_is_kept_only_when_it_did_what_was_expected() {
     let report = done(shop.run(json!({"statement": text, "params": ["paid", 2], "expect_rows": 2})).await);
     assert_eq!((&report.facts["affected"], shop.count("state = 'paid'").await), (&json!(2), 2));
     let report = failed(shop.run(json!({"statement": text, "params": ["lost", 3], "expect_rows": 2})).await);
-    assert_eq!(report.line, "3 rows, where 2 was expected: rolled back");
+    assert_eq!(report.line.en(), "3 rows, where 2 were expected: rolled back");
     assert_eq!((&report.facts["affected"], shop.count("state = 'lost'").await), (&json!(3), 0));
     let report = done(shop.run(json!({"statement": text, "params": ["sent", 0]})).await);
     assert_eq!(report.facts["affected"], 0);
     let report = failed(shop.run(json!({"statement": "INSERT INTO orders VALUES (1, 'again')"})).await);
-    assert!(report.line.contains("duplicate key") && report.line.contains("23505"), "{}", report.line);
+    assert!(report.line.en().contains("duplicate key") && report.line.en().contains("23505"), "{}", report.line.en());
     // An error that only the COMMIT brings.
     let late = "ALTER TABLE orders ADD CONSTRAINT one UNIQUE (state) DEFERRABLE INITIALLY DEFERRED";
     done(shop.run(json!({"statement": "DELETE FROM orders WHERE id > 1"})).await);
     done(shop.run(json!({ "statement": late })).await);
     let report = failed(shop.run(json!({"statement": "INSERT INTO orders VALUES (9, 'paid')"})).await);
-    assert!(report.line.contains("duplicate key"), "{}", report.line);
+    assert!(report.line.en().contains("duplicate key"), "{}", report.line.en());
     assert_eq!(shop.count("true").await, 1);
 }
 
@@ -249,7 +249,7 @@ async fn a_statement_is_kept_only_when_it_did_what_was_expected() {
 async fn what_refuses_a_transaction_runs_without_one() {
     let Some(shop) = Shop::new().await else { return };
     let report = failed(shop.run(json!({"statement": "VACUUM orders"})).await);
-    assert!(report.line.contains("cannot run inside a transaction block"), "{}", report.line);
+    assert!(report.line.en().contains("cannot run inside a transaction block"), "{}", report.line.en());
     done(shop.run(json!({"statement": "VACUUM orders", "transaction": false})).await);
     let text = "CREATE INDEX CONCURRENTLY by_state ON orders (state)";
     done(shop.run(json!({"statement": text, "transaction": false})).await);
@@ -260,14 +260,14 @@ async fn the_server_ends_what_takes_too_long_and_nothing_stays() {
     let Some(shop) = Shop::new().await else { return };
     let short = at(&shop.url(), Duration::from_secs(2));
     let report = failed(run(&short, json!({"query": "SELECT pg_sleep(60)"})).await);
-    assert!(report.line.contains("statement timeout (57014)"), "{}", report.line);
+    assert!(report.line.en().contains("statement timeout (57014)"), "{}", report.line.en());
     let text = "UPDATE orders SET state = 'late' WHERE pg_sleep(60) IS NOT NULL";
     failed(run(&short, json!({ "statement": text })).await);
     // Waiting for somebody else's lock is no different.
     let mut other = shop.connect().await;
     other.execute("BEGIN; UPDATE orders SET state = 'mine'").await.unwrap();
     let report = failed(run(&short, json!({"statement": "UPDATE orders SET state = 'yours'"})).await);
-    assert!(report.line.contains("statement timeout"), "{}", report.line);
+    assert!(report.line.en().contains("statement timeout"), "{}", report.line.en());
     drop(other);
     assert_eq!(shop.count("state = 'pending'").await, 3);
 }
@@ -281,10 +281,10 @@ async fn cancel_stops_the_statement_on_the_server() {
         shop.running().await;
         cx.cancel.cancel();
     });
-    assert!(failed(outcome).line.contains("user request (57014)"));
+    assert!(failed(outcome).line.en().contains("user request (57014)"));
     assert_eq!(shop.count("state = 'pending'").await, 3);
     let report = failed(run(&cx, json!({"statement": "UPDATE orders SET state = 'late'"})).await);
-    assert_eq!((report.line.as_str(), shop.count("state = 'late'").await), ("stopped: cancelled", 0));
+    assert_eq!((report.line.en().as_str(), shop.count("state = 'late'").await), ("stopped: cancelled", 0));
 }
 
 #[tokio::test]
@@ -293,7 +293,7 @@ async fn a_lost_commit_is_unknown_and_not_failed() {
     let wire = Wire::to(&shop.host(), "COMMIT").await;
     let cx = at(&shop.url_at(wire.port), LONG);
     let report = unknown(run(&cx, json!({"statement": "UPDATE orders SET state = 'paid' WHERE id = 1"})).await);
-    assert!(report.line.contains("the connection was lost"), "{}", report.line);
+    assert!(report.line.en().contains("the connection was lost"), "{}", report.line.en());
     assert_eq!((&report.facts["affected"], shop.count("state = 'paid'").await), (&json!(1), 1));
     assert!(wire.said().contains("COMMIT"));
     done(run(&cx, json!({"query": "SELECT count(*) FROM orders"})).await);
@@ -313,7 +313,7 @@ async fn a_statement_whose_answer_is_lost_is_unknown_and_a_query_is_not() {
         let pid = shop.running().await;
         sqlx::query("SELECT pg_terminate_backend($1)").bind(pid).execute(&mut shop.connect().await).await.unwrap();
     });
-    assert!(unknown(outcome).line.contains("57P01"));
+    assert!(unknown(outcome).line.en().contains("57P01"));
     assert_eq!(shop.count("state = 'pending'").await, 3);
 }
 
@@ -321,18 +321,22 @@ async fn a_statement_whose_answer_is_lost_is_unknown_and_a_query_is_not() {
 async fn a_database_that_is_away_changes_nothing_and_its_address_stays_a_secret() {
     let nowhere = at("postgres://ana:hunter3hunter3@127.0.0.1:1/shop", LONG);
     let report = failed(run(&nowhere, json!({"statement": "DELETE FROM orders"})).await);
-    assert!(report.line.contains("cannot be reached") && !report.line.contains("hunter3"), "{}", report.line);
+    assert!(
+        report.line.en().contains("cannot be reached") && !report.line.en().contains("hunter3"),
+        "{}",
+        report.line.en()
+    );
     for wrong in ["mysql://ana:hunter3hunter3@db/shop", "hunter3hunter3", "postgres://ana:hunter3hunter3@[db/shop"] {
         let report = failed(run(&at(wrong, LONG), json!({"query": "SELECT 1"})).await);
-        assert!(report.line.contains("no address of a PostgreSQL database"), "{}", report.line);
-        assert!(!report.line.contains("hunter3"), "{}", report.line);
+        assert!(report.line.en().contains("no address of a PostgreSQL database"), "{}", report.line.en());
+        assert!(!report.line.en().contains("hunter3"), "{}", report.line.en());
     }
     let cx = context(&Tools::default(), Effect::Read, LONG);
-    assert!(failed(run(&cx, json!({"query": "SELECT 1"})).await).line.contains("no secret \"shop_db\""));
+    assert!(failed(run(&cx, json!({"query": "SELECT 1"})).await).line.en().contains("no secret “shop_db”"));
     let Some(shop) = Shop::new().await else { return };
     let report =
         failed(run(&at(&format!("{}_nope", shop.url()), LONG), json!({"statement": "DELETE FROM orders"})).await);
-    assert!(report.line.contains("does not exist (3D000)"), "{}", report.line);
+    assert!(report.line.en().contains("does not exist (3D000)"), "{}", report.line.en());
 }
 
 #[tokio::test]
@@ -356,10 +360,10 @@ async fn the_plan_holds_every_byte_and_no_address() {
     let with = step(json!({"statement": "DELETE FROM t\nWHERE a = $1;", "params": ["x"], "expect_rows": 1}));
     let sql = action("sql", &with);
     assert_eq!((sql.effect(None), sql.secrets()), (Ok(Effect::Destroy), vec!["shop_db".to_owned()]));
-    assert!(sql.effect(Some(Effect::Change)).unwrap_err().contains("declare destroy"));
+    assert!(sql.effect(Some(Effect::Change)).unwrap_err().en().contains("declare destroy"));
     let plan = executor::plan(&*sql, &cx.tools, Effect::Read).await.unwrap();
-    assert_eq!(plan.line, r#"DELETE FROM t WHERE a = $1 with $1 = "x""#);
-    assert_eq!((plan.effect, plan.target.as_str()), (Effect::Destroy, "database shop_db"));
+    assert_eq!(plan.line.en(), r#"DELETE FROM t WHERE a = $1 with $1 = "x""#);
+    assert_eq!((plan.effect, plan.target.en().as_str()), (Effect::Destroy, "database shop_db"));
     let exact = json!({"database": "shop_db", "statement": "DELETE FROM t\nWHERE a = $1", "params": ["x"],
         "expect_rows": 1, "transaction": true});
     assert_eq!(plan.exact, exact);

@@ -8,6 +8,7 @@ use std::ops::Range;
 use minijinja::{Value, context};
 
 use crate::domain::runbook::ParamKind;
+use crate::domain::sentence::Sentence;
 use crate::domain::span;
 use crate::domain::text::visible;
 use crate::problem::Problem;
@@ -91,6 +92,12 @@ impl Sheet {
             word => word.to_owned(),
         });
         said.collect::<Vec<_>>().join(", ")
+    }
+
+    /// What others found, in the language of this report.
+    #[must_use]
+    pub fn tell(&self, found: &Sentence) -> String {
+        self.words.tell(found)
     }
 
     /// What a parameter accepts, in words that follow "takes".

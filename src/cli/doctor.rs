@@ -112,6 +112,6 @@ async fn engine_of_docker(config: &Config, words: Words) -> Finding {
     let tools = Tools::new(config.secrets.clone(), &[], config.docker_host.clone());
     match executor::docker_version(&tools).await {
         Ok(version) => finding("docker", "ok", version, None),
-        Err(why) => finding("docker", "warning", why, Some(words.get("cli.hint_docker"))),
+        Err(why) => finding("docker", "warning", words.tell(&why), Some(words.get("cli.hint_docker"))),
     }
 }

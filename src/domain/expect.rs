@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::sentence::{Sentence, sentence};
 use super::template::lookup;
 
 /// One expectation of one fact. Exactly one test field is set.
@@ -46,9 +47,9 @@ pub struct Verdict {
     /// What was looked at.
     pub what: String,
     /// What it should be.
-    pub expected: String,
+    pub expected: Sentence,
     /// What it was.
-    pub observed: String,
+    pub observed: Sentence,
     /// Whether it holds.
     pub holds: bool,
 }
@@ -76,8 +77,11 @@ impl Expect {
     pub fn judge(&self, facts: &Value) -> Verdict {
         let observed = lookup(facts, &self.fact);
         let (expected, holds) = self.test(observed);
-        let shown = observed.map_or_else(|| "—".to_owned(), |value| self.relevant(&show(value)));
-        Verdict { what: self.label.clone().unwrap_or_else(|| self.fact.clone()), expected, observed: shown, holds }
+        let observed = match observed {
+            Some(value) => Sentence::Plain(self.relevant(&show(value))),
+            None => sentence!("card.observed_nothing"),
+        };
+        Verdict { what: self.label.clone().unwrap_or_else(|| self.fact.clone()), expected, observed, holds }
     }
 
     /// The part of a long text that a person wants to see: what the pattern found, or else the first line.
@@ -92,24 +96,28 @@ impl Expect {
         cut
     }
 
-    fn test(&self, observed: Option<&Value>) -> (String, bool) {
+    fn test(&self, observed: Option<&Value>) -> (Sentence, bool) {
         let number = observed.and_then(|value| value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()));
         if let Some(want) = &self.is {
-            (show(want), observed.is_some_and(|got| same(got, want)))
+            (Sentence::Plain(show(want)), observed.is_some_and(|got| same(got, want)))
         } else if let Some(not) = &self.is_not {
-            (format!("≠ {}", show(not)), observed.is_some_and(|got| !same(got, not)))
+            let holds = observed.is_some_and(|got| !same(got, not));
+            (sentence!("card.expected_not", value => show(not)), holds)
         } else if let Some(least) = self.at_least {
-            (format!("≥ {least}"), number.is_some_and(|got| got >= least))
+            let holds = number.is_some_and(|got| got >= least);
+            (sentence!("card.expected_at_least", value => least.to_string()), holds)
         } else if let Some(most) = self.at_most {
-            (format!("≤ {most}"), number.is_some_and(|got| got <= most))
+            let holds = number.is_some_and(|got| got <= most);
+            (sentence!("card.expected_at_most", value => most.to_string()), holds)
         } else if let Some(part) = &self.contains {
-            (format!("∋ {part}"), observed.is_some_and(|got| holds_part(got, part)))
+            (sentence!("card.expected_contains", value => part), observed.is_some_and(|got| holds_part(got, part)))
         } else if let Some(pattern) = &self.matches {
             let found = regex::Regex::new(pattern).is_ok_and(|re| observed.is_some_and(|got| re.is_match(&show(got))));
-            (format!("~ {pattern}"), found)
+            (sentence!("card.expected_matches", pattern), found)
         } else {
             let wanted = self.exists.unwrap_or(true);
-            (if wanted { "∃" } else { "∄" }.to_owned(), observed.is_some_and(|got| !got.is_null()) == wanted)
+            let expected = if wanted { sentence!("card.expected_there") } else { sentence!("card.expected_absent") };
+            (expected, observed.is_some_and(|got| !got.is_null()) == wanted)
         }
     }
 }
@@ -169,8 +177,8 @@ mod tests {
     fn a_long_text_is_shown_by_what_matters_in_it() {
         let facts = json!({"stdout": "MemTotal: 1 kB\nMemAvailable: 2290 kB\nBuffers: 3 kB\n"});
         let found = expect(json!({"fact": "stdout", "matches": "MemAvailable: *\\d+ kB"})).judge(&facts);
-        assert_eq!(found.observed, "MemAvailable: 2290 kB");
+        assert_eq!(found.observed, Sentence::plain("MemAvailable: 2290 kB"));
         let missed = expect(json!({"fact": "stdout", "matches": "Swap"})).judge(&facts);
-        assert_eq!(missed.observed, "MemTotal: 1 kB…");
+        assert_eq!(missed.observed, Sentence::plain("MemTotal: 1 kB…"));
     }
 }

@@ -13,6 +13,7 @@ pub mod policy;
 pub mod rota;
 pub mod run;
 pub mod runbook;
+pub mod sentence;
 pub mod settings;
 pub mod severity;
 pub mod span;

@@ -1,10 +1,12 @@
-//! What would happen, in words and bytes. An approval holds a plan's digest; one byte of difference voids it.
+//! What would happen, in sentences and bytes. An approval holds a plan's digest; one byte of difference voids it, and
+//! the language that somebody reads it in makes none.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::digest;
 use super::runbook::Effect;
+use super::sentence::Sentence;
 
 /// What one step would do, decided without touching anything.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,9 +16,10 @@ pub struct Plan {
     /// What it may do.
     pub effect: Effect,
     /// What it acts on, as in `container shop_api_1`.
-    pub target: String,
-    /// One line that a person reads before approving, as in `POST https://…/deploy`.
-    pub line: String,
+    pub target: Sentence,
+    /// One line that a person reads before approving, as in `POST https://…/deploy`: plain where it is the same in
+    /// every language.
+    pub line: Sentence,
     /// Every byte that will be used: argv, URL, body, SQL text and values, the ids of the targets. Secrets are
     /// named here, never shown.
     pub exact: Value,

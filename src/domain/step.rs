@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::expect::Verdict;
 use super::runbook::{Invocation, Step};
+use super::sentence::Sentence;
 use crate::clock::Timestamp;
 use crate::id::{ApprovalId, ReplicaId, RunId};
 
@@ -128,9 +129,9 @@ pub struct Report {
     /// What was found, for expectations, branches and later steps.
     #[serde(default)]
     pub facts: Value,
-    /// One line in words: what happened and why.
+    /// One line: what happened and why.
     #[serde(default)]
-    pub line: String,
+    pub line: Sentence,
     /// What it printed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Output>,

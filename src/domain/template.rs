@@ -5,6 +5,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::sentence::{Sentence, sentence};
+
 /// A dotted path: `service`, `env`, `steps.check.status`.
 pub type Path = String;
 
@@ -23,17 +25,26 @@ pub enum Part<'t> {
 }
 
 /// Why a template cannot be read or filled.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TemplateError {
     /// `{{` without `}}`.
-    #[error("a placeholder is not closed: write {{{{ name }}}}")]
     Unclosed,
     /// Something else than a dotted path between the braces.
-    #[error("{0:?} is not a name: a placeholder holds a dotted name and nothing else")]
     NotAName(String),
     /// Nothing has that name.
-    #[error("nothing is called {0:?} here")]
     Unknown(Path),
+}
+
+impl TemplateError {
+    /// What to tell people.
+    #[must_use]
+    pub fn said(&self) -> Sentence {
+        match self {
+            Self::Unclosed => sentence!("action.placeholder_open"),
+            Self::NotAName(text) => sentence!("action.placeholder_name", text),
+            Self::Unknown(path) => sentence!("action.placeholder_unknown", path),
+        }
+    }
 }
 
 /// Splits a text into its parts.

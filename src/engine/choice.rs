@@ -9,6 +9,7 @@ use super::answer::Heard;
 use super::press::may_run;
 use crate::domain::run::{Cause, Run, RunState};
 use crate::domain::runbook::ParamKind;
+use crate::domain::sentence::sentence;
 use crate::domain::step::{Hold, Outcome, Report, StepRun, StepState};
 use crate::domain::template::lookup;
 use crate::id::RunId;
@@ -17,7 +18,6 @@ use crate::store::{Result, Tx, runs};
 impl Engine {
     /// What a step that did its work comes to, where a parameter takes its values from it.
     pub(super) fn offer_choice(&self, run: &Run, step: &StepRun, report: Report) -> Outcome {
-        let words = self.words();
         for param in &run.body.runbook.params {
             let ParamKind::From { step: source, path } = &param.kind else { continue };
             if *source != step.body.step.id || step.body.undoes.is_some() {
@@ -27,10 +27,8 @@ impl Engine {
             let name = param.name.as_str();
             let line = match run.body.args.get(name).map(crate::domain::expect::show) {
                 Some(got) if choices.contains(&got) => continue,
-                Some(got) => {
-                    words.say("card.not_a_choice", context! { param => name, got, list => choices.join(", ") })
-                }
-                None if choices.is_empty() => words.say("card.no_choice", context! { param => name, path }),
+                Some(got) => sentence!("card.not_a_choice", param => name, got, list => choices.join(", ")),
+                None if choices.is_empty() => sentence!("card.no_choice", param => name, path),
                 None if run.body.cause == Cause::Diagnosis => continue,
                 None => {
                     return Outcome::Hold(Hold::Choice { param: name.to_owned(), choices, found: Box::new(report) });

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use minijinja::context;
 use serde_json::json;
 
 use super::Engine;
 use super::plan::{NoPlan, Planned};
 use crate::domain::run::{Cause, Run, RunState};
 use crate::domain::runbook::Effect;
+use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Hold, Outcome, Report, StepEvent, StepRun, StepState};
 use crate::domain::{actor, policy};
 use crate::faults::seeded;
@@ -85,20 +85,19 @@ impl Engine {
 
     /// A retry whose plan has come to need approval: it waits for one like any other.
     async fn send_back(&self, run: &Run, step: &StepRun) -> Result<bool> {
-        let line = self.words().say("card.plan_changed", context! { title => step.body.step.title.clone() });
+        let line = sentence!("card.plan_changed", title => &step.body.step.title);
         self.fail(run, step, line).await
     }
 
     async fn fail_plan(&self, run: &Run, step: &StepRun, no_plan: NoPlan) -> Result<bool> {
         let why = match no_plan {
-            NoPlan::Later => self.words().get("card.depends"),
+            NoPlan::Later => sentence!("card.depends"),
             NoPlan::Why(why) => why,
         };
-        let line = self.words().say("card.plan_failed", context! { why });
-        self.fail(run, step, line).await
+        self.fail(run, step, sentence!("card.plan_failed", why)).await
     }
 
-    async fn fail(&self, run: &Run, step: &StepRun, line: String) -> Result<bool> {
+    async fn fail(&self, run: &Run, step: &StepRun, line: Sentence) -> Result<bool> {
         let Some(mut tx) = self.begin_on(run).await? else { return Ok(false) };
         let mut step = step.clone();
         step.body.step.retry.times = 0; // the same plan would be no better
@@ -121,9 +120,8 @@ impl Engine {
 
     /// Goes on with a held step whose moment has come or whose other run is over.
     async fn resume(self: &Arc<Self>, run: &Run, step: &StepRun, due: bool) -> Result<bool> {
-        let words = self.words();
         let outcome = match &step.body.hold {
-            Some(Hold::For(_)) if due => Outcome::Done(Report { line: words.get("card.waited"), ..Report::default() }),
+            Some(Hold::For(_)) if due => Outcome::Done(Report { line: sentence!("card.waited"), ..Report::default() }),
             Some(Hold::Runbook(_)) => match self.child_outcome(step).await? {
                 Some(outcome) => outcome,
                 None => return Ok(false),
@@ -143,9 +141,8 @@ impl Engine {
         let Some(id) = &step.body.child else { return Ok(None) };
         let child = runs::get(&mut self.store.read().await?, id).await?;
         let Some(child) = child.filter(|child| child.state.is_final()) else { return Ok(None) };
-        let words = self.words();
-        let state = words.get(&format!("card.run_state_{}", child.state));
-        let line = words.say("card.child_done", context! { command => child.body.command_line(), state });
+        let state = Sentence::new(format!("card.run_state_{}", child.state));
+        let line = sentence!("card.child_done", command => child.body.command_line(), state);
         let report = Report { facts: json!({"run": child.id, "state": child.state}), line, output: None };
         Ok(Some(if child.state == RunState::Done { Outcome::Done(report) } else { Outcome::Failed(report) }))
     }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use minijinja::context;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +14,7 @@ use super::plan::Planned;
 use super::post::stream_of;
 use crate::domain::digest;
 use crate::domain::run::Run;
+use crate::domain::sentence::sentence;
 use crate::domain::step::{Outcome, Report, StepEvent, StepRun, StepState};
 use crate::domain::timeline::EntryKind;
 use crate::executor::{self, Action, StepContext};
@@ -90,8 +90,7 @@ impl Engine {
             let outcome = match tokio::time::timeout(timeout + GRACE, effect).await {
                 Ok(Ok(outcome)) => outcome,
                 Ok(Err(_)) | Err(_) => {
-                    let line = engine.words().get("card.no_answer");
-                    Outcome::Unknown(Report { line, ..Report::default() })
+                    Outcome::Unknown(Report { line: sentence!("card.no_answer"), ..Report::default() })
                 }
             };
             fail::fail_point!("engine.after_effect");
@@ -152,7 +151,7 @@ impl Engine {
         for step in &lost {
             let mut tx = self.store.begin().await?;
             let Some(run) = runs::take(&mut tx, &step.run).await? else { continue };
-            let report = Report { line: self.words().say("card.lost", context! {}), ..Report::default() };
+            let report = Report { line: sentence!("card.lost"), ..Report::default() };
             if self.conclude(&mut tx, &run, &mut step.clone(), Outcome::Unknown(report)).await? {
                 fail::fail_point!("engine.before_lost_commit");
                 tx.commit().await?;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use minijinja::context;
 use serde_json::{Map, Value, json};
 
 use super::Engine;
@@ -11,6 +10,7 @@ use crate::command::Request;
 use crate::domain::plan::{Plan, PlannedStep};
 use crate::domain::run::Run;
 use crate::domain::runbook::{Args, Effect, Step};
+use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Outcome, StepRun};
 use crate::domain::template::{self, TemplateError};
 use crate::executor::{self, Action};
@@ -21,7 +21,7 @@ pub(super) enum NoPlan {
     /// It needs facts of a step that has not run.
     Later,
     /// It cannot be planned.
-    Why(String),
+    Why(Sentence),
 }
 
 /// An action ready to run, with what it would do.
@@ -45,9 +45,9 @@ impl Engine {
         let filled = template::fill(with, scope).map_err(|error| match error {
             // The catalogue knows every name, so what has no value yet will have one: a fact, or a choice to be made.
             TemplateError::Unknown(_) => NoPlan::Later,
-            other => NoPlan::Why(other.to_string()),
+            other => NoPlan::Why(other.said()),
         })?;
-        let spec = executor::find(name).ok_or_else(|| NoPlan::Why(format!("there is no action {name:?}")))?;
+        let spec = executor::find(name).ok_or_else(|| NoPlan::Why(sentence!("action.unknown", name)))?;
         let action = (spec.parse)(&filled).map_err(NoPlan::Why)?;
         let effect = action.effect(Some(declared)).map_err(NoPlan::Why)?;
         let plan = executor::plan(action.as_ref(), &self.tools, effect).await.map_err(NoPlan::Why)?;
@@ -77,7 +77,7 @@ impl Engine {
                 }
                 Err(NoPlan::Later) => open.push((step.title.clone(), self.words().get("card.depends"))),
                 Err(NoPlan::Why(why)) => {
-                    open.push((step.title.clone(), self.words().say("card.plan_failed", context! { why })));
+                    open.push((step.title.clone(), self.words().tell(&sentence!("card.plan_failed", why))));
                 }
             }
         }

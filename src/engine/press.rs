@@ -14,6 +14,7 @@ use crate::domain::actor::{Actor, Place};
 use crate::domain::policy::{self, Ask};
 use crate::domain::run::{Run, RunState};
 use crate::domain::runbook::Args;
+use crate::domain::sentence::sentence;
 use crate::domain::settings::Settings;
 use crate::domain::step::{Hold, Outcome, Report, StepEvent, StepRun, StepState};
 use crate::domain::timeline::EntryKind;
@@ -150,8 +151,8 @@ impl Engine {
         if done && evidence && note.trim().is_empty() {
             return self.tell(tx, heard, "evidence_needed", context! {}).await;
         }
-        let values = context! { who => heard.settings.name_of(&heard.actor.id), note => note.clone() };
-        let line = self.words().say("card.checked_by", values);
+        let who = heard.settings.name_of(&heard.actor.id);
+        let line = sentence!("card.checked_by", who, note => &note);
         let report =
             Report { facts: json!({"by": heard.actor.id, "evidence": note, "done": done}), line, output: None };
         let outcome = if done { Outcome::Done(report) } else { Outcome::Failed(report) };
@@ -171,7 +172,7 @@ impl Engine {
         }
         if happened {
             let who = heard.settings.name_of(&heard.actor.id);
-            let line = self.words().say("card.confirmed_by", context! { who });
+            let line = sentence!("card.confirmed_by", who);
             step.body.outcome = Some(Outcome::Done(Report { line, ..Report::default() }));
         } else {
             step.approval = None;

@@ -14,6 +14,7 @@ use crate::domain::expect::Verdict;
 use crate::domain::policy::{self, Ask};
 use crate::domain::run::{Cause, Run, RunState};
 use crate::domain::runbook::{Args, Invocation, OnFail, Step};
+use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Hold, Outcome, Report, StepEvent, StepRun, StepState};
 use crate::domain::timeline::EntryKind;
 use crate::faults::seeded;
@@ -97,18 +98,17 @@ impl Engine {
         if missed.is_empty() {
             return Outcome::Done(report);
         }
-        let line = self.words().say("card.not_expected", context! { what => missed.join(", ") });
+        let line = sentence!("card.not_expected", what => missed.join(", "));
         Outcome::Failed(Report { line, ..report })
     }
 
     /// Starts the run that a step waits for, judged as the one who asked for the first.
     async fn start_child(&self, tx: &mut Tx, run: &Run, step: &mut StepRun, next: Invocation) -> Result<Outcome> {
         let settings = self.settings.load_full();
-        let words = self.words();
-        let failed = |line: String| Outcome::Failed(Report { line, ..Report::default() });
+        let failed = |line: Sentence| Outcome::Failed(Report { line, ..Report::default() });
         let next = Invocation { env: next.env.or_else(|| run.body.env.clone()), ..next };
         let Ok(request) = self.check(&settings, &next, &Args::new(), Some(&run.body.place.channel)) else {
-            return Ok(failed(words.say("card.unknown_command", context! { word => next.runbook })));
+            return Ok(failed(sentence!("card.unknown_command", word => next.runbook)));
         };
         // Who is no longer one of us holds nothing; the program itself never did.
         let nobody = || Actor { roles: BTreeSet::new(), ..run.body.by.clone() };
@@ -124,9 +124,8 @@ impl Engine {
             (Ok(authorized), _) => authorized,
             (Err(_), Cause::Schedule) => policy::automatic(),
             (Err(_), _) => {
-                let values =
-                    context! { who => settings.name_of(&by.id), command => super::answer::command_line(&request) };
-                return Ok(failed(words.say("card.child_denied", values)));
+                let (who, command) = (settings.name_of(&by.id), super::answer::command_line(&request));
+                return Ok(failed(sentence!("card.child_denied", who, command)));
             }
         };
         let start = Start {
@@ -144,13 +143,14 @@ impl Engine {
                 step.body.child = Some(child);
                 Ok(Outcome::Hold(Hold::Runbook(next)))
             }
-            Err(holder) => Ok(failed(self.locked_card(tx, &settings, &holder).await?.title)),
+            Err(holder) => Ok(failed(Sentence::Plain(self.locked_card(tx, &settings, &holder).await?.title))),
         }
     }
 
-    /// A guarded step has one start an approval, so it is never tried again by itself.
+    /// A guarded step has one start an approval, so it is never tried again by itself; one that never started, because
+    /// it cannot be planned, has nothing to try again.
     fn retries(&self, step: &StepRun) -> bool {
-        !step.body.guarded && step.attempt <= step.body.step.retry.times
+        !step.body.guarded && (1..=step.body.step.retry.times).contains(&step.attempt)
     }
 
     async fn after_success(&self, tx: &mut Tx, run: &Run, step: &StepRun) -> Result<()> {

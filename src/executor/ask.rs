@@ -8,6 +8,7 @@ use super::value::Text;
 use super::{Action, ActionSpec, StepContext, Tools, read, schema_of};
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
+use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Hold, Outcome};
 
 /// Its row in the table.
@@ -35,17 +36,20 @@ struct Ask {
 
 #[async_trait]
 impl Action for Ask {
-    fn effect(&self, declared: Option<Effect>) -> Result<Effect, String> {
+    fn effect(&self, declared: Option<Effect>) -> Result<Effect, Sentence> {
         Ok(declared.unwrap_or(Effect::Read))
     }
 
-    async fn plan(&self, _tools: &Tools) -> Result<Plan, String> {
+    async fn plan(&self, _tools: &Tools) -> Result<Plan, Sentence> {
         let Text(instructions) = &self.instructions;
-        let who = if self.roles.is_empty() { "a person".to_owned() } else { self.roles.join(" or ") };
+        let who = match self.roles.len() {
+            0 => sentence!("action.ask_anybody"),
+            count => sentence!("action.ask_roles", count, roles => self.roles.join(", ")),
+        };
         Ok(Plan {
             action: SPEC.name.to_owned(),
             effect: Effect::Read,
-            line: format!("ask {who}: {instructions}"),
+            line: sentence!("action.ask", who => who.clone(), instructions),
             target: who,
             exact: json!({ "instructions": instructions, "evidence": self.evidence, "roles": self.roles }),
         })

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Timestamp;
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
+use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Outcome, Output, Report};
 use crate::secret::Secret;
 
@@ -37,16 +38,16 @@ pub trait Action: Send + Sync {
     /// What it may do, given what the runbook declares.
     ///
     /// # Errors
-    /// In words, when the runbook declares less than the action certainly does, or must declare something and
+    /// When the runbook declares less than the action certainly does, or must declare something and
     /// does not.
-    fn effect(&self, declared: Option<Effect>) -> Result<Effect, String>;
+    fn effect(&self, declared: Option<Effect>) -> Result<Effect, Sentence>;
 
     /// What would happen, without touching anything. Selectors are resolved to a list here, so that an approver
     /// sees the targets; planning again must give the same bytes as long as the world is the same.
     ///
     /// # Errors
-    /// In words, when that cannot be told now.
-    async fn plan(&self, tools: &Tools) -> Result<Plan, String>;
+    /// When that cannot be told now.
+    async fn plan(&self, tools: &Tools) -> Result<Plan, Sentence>;
 
     /// Names of the secrets that it refers to, so that an unknown one is found when the runbook is read.
     fn secrets(&self) -> Vec<String> {
@@ -68,7 +69,7 @@ pub struct ActionSpec {
     /// JSON Schema of `with:`.
     pub schema: fn() -> Value,
     /// Reads the fields of `with:`, placeholders already filled.
-    pub parse: fn(&Value) -> Result<Box<dyn Action>, String>,
+    pub parse: fn(&Value) -> Result<Box<dyn Action>, Sentence>,
 }
 
 /// Every action there is.
@@ -87,14 +88,14 @@ pub static ACTIONS: &[ActionSpec] = &[
 /// What the Docker engine says of itself, for `doctor`.
 ///
 /// # Errors
-/// In words, when it does not answer, or this program was built without it.
-pub async fn docker_version(tools: &Tools) -> Result<String, String> {
+/// When it does not answer, or this program was built without it.
+pub async fn docker_version(tools: &Tools) -> Result<String, Sentence> {
     #[cfg(feature = "docker")]
     return docker::version(tools).await;
     #[cfg(not(feature = "docker"))]
     {
         let _ = tools;
-        Err("this program was built without the feature docker".to_owned())
+        Err(sentence!("action.docker_left_out"))
     }
 }
 
@@ -149,20 +150,26 @@ impl StepContext {
     pub fn half_way(&self, report: Report) -> Outcome {
         if self.effect > Effect::Read { Outcome::Unknown(report) } else { Outcome::Failed(report) }
     }
+
+    /// Why an attempt was stopped whose time was up.
+    #[must_use]
+    pub fn not_finished(&self) -> Sentence {
+        sentence!("action.not_finished", seconds => self.timeout.as_secs())
+    }
 }
 
 /// Plans a step. The only way to a plan: here it takes the step's effect, if that is higher than what the action
 /// certainly does, and loses every known secret that a runbook or an argument spells out.
 ///
 /// # Errors
-/// In words, as [`Action::plan`].
-pub async fn plan(action: &dyn Action, tools: &Tools, effect: Effect) -> Result<Plan, String> {
+/// As [`Action::plan`].
+pub async fn plan(action: &dyn Action, tools: &Tools, effect: Effect) -> Result<Plan, Sentence> {
     let shown = |text: &str| output::clean(&tools.redactor.text(text));
-    let plan = action.plan(tools).await.map_err(|error| shown(&error))?;
+    let plan = action.plan(tools).await.map_err(|error| error.map_text(&shown))?;
     Ok(Plan {
         effect: plan.effect.max(effect),
-        target: shown(&plan.target),
-        line: shown(&plan.line),
+        target: plan.target.map_text(&shown),
+        line: plan.line.map_text(&shown),
         // Not cleaned: two plans that differ in a character nobody sees are two plans.
         exact: tools.redactor.value(&plan.exact),
         ..plan
@@ -175,7 +182,7 @@ pub async fn run(action: &dyn Action, cx: &StepContext) -> Outcome {
     let shown = |text: &str| cx.tools.redactor.text(&output::clean(text));
     let gate = |report: Report| Report {
         facts: redact::map_text(&report.facts, &shown),
-        line: shown(&report.line),
+        line: report.line.map_text(&shown),
         output: report.output.map(|output| Output { head: shown(&output.head), tail: shown(&output.tail), ..output }),
     };
     match action.run(cx).await {
@@ -192,8 +199,18 @@ fn schema_of<T: schemars::JsonSchema>() -> Value {
 }
 
 /// Reads an action's fields.
-fn read<T: serde::de::DeserializeOwned>(with: &Value) -> Result<T, String> {
+fn read<T: serde::de::DeserializeOwned>(with: &Value) -> Result<T, Sentence> {
     // Derived code would also take a list, field by field.
-    let fields = with.as_object().ok_or("`with` holds the action's fields, name by name")?;
-    T::deserialize(fields).map_err(|error| error.to_string())
+    let fields = with.as_object().ok_or_else(|| sentence!("action.no_fields"))?;
+    T::deserialize(fields).map_err(|error| sentence!("action.field", why => error.to_string()))
+}
+
+/// An argument list as people would type it.
+fn command_line<'a>(argv: impl Iterator<Item = &'a str>) -> Result<Sentence, Sentence> {
+    shlex::try_join(argv).map(Sentence::Plain).map_err(|_| sentence!("action.argv_nul"))
+}
+
+/// Things in a row, with commas.
+fn listed<T: ToString>(things: &[T]) -> String {
+    things.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

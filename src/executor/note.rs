@@ -8,6 +8,7 @@ use super::value::Text;
 use super::{Action, ActionSpec, StepContext, Tools, read, schema_of};
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
+use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Outcome, Report};
 
 /// Its row in the table.
@@ -29,23 +30,23 @@ struct Note {
 
 #[async_trait]
 impl Action for Note {
-    fn effect(&self, declared: Option<Effect>) -> Result<Effect, String> {
+    fn effect(&self, declared: Option<Effect>) -> Result<Effect, Sentence> {
         Ok(declared.unwrap_or(Effect::Read))
     }
 
-    async fn plan(&self, _tools: &Tools) -> Result<Plan, String> {
+    async fn plan(&self, _tools: &Tools) -> Result<Plan, Sentence> {
         let Text(text) = &self.text;
         Ok(Plan {
             action: SPEC.name.to_owned(),
             effect: Effect::Read,
-            target: "the thread".to_owned(),
-            line: format!("say {text:?}"),
+            target: sentence!("action.note_target"),
+            line: sentence!("action.note", text),
             exact: json!({ "text": text }),
         })
     }
 
     async fn run(&self, _cx: &StepContext) -> Outcome {
         let Text(text) = &self.text;
-        Outcome::Done(Report { facts: json!({ "text": text }), line: text.clone(), output: None })
+        Outcome::Done(Report { facts: json!({ "text": text }), line: Sentence::plain(text), output: None })
     }
 }

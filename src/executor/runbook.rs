@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{Action, ActionSpec, StepContext, Tools, read, schema_of};
 use crate::domain::plan::Plan;
 use crate::domain::runbook::{Args, Effect, Invocation};
+use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Hold, Outcome};
 
 /// Its row in the table.
@@ -33,17 +34,17 @@ struct Run {
 #[async_trait]
 impl Action for Run {
     /// What the other runbook changes is judged, and approved, there.
-    fn effect(&self, declared: Option<Effect>) -> Result<Effect, String> {
+    fn effect(&self, declared: Option<Effect>) -> Result<Effect, Sentence> {
         Ok(declared.unwrap_or(Effect::Read))
     }
 
-    async fn plan(&self, _tools: &Tools) -> Result<Plan, String> {
+    async fn plan(&self, _tools: &Tools) -> Result<Plan, Sentence> {
         let args = self.args.iter().map(|(name, value)| format!(" {name}={value}")).collect::<String>();
         Ok(Plan {
             action: SPEC.name.to_owned(),
             effect: Effect::Read,
-            target: self.runbook.clone(),
-            line: format!("run {}{args}", self.runbook),
+            target: Sentence::plain(&self.runbook),
+            line: sentence!("action.run", command => format!("{}{args}", self.runbook)),
             exact: json!({ "runbook": self.runbook, "args": self.args }),
         })
     }

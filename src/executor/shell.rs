@@ -11,10 +11,11 @@ use serde_json::{Map, Value, json};
 use super::output::{Recorded, Recorder, beginning};
 use super::process::{self, Ended, Spec};
 use super::value::{SecretText, Text};
-use super::{Action, ActionSpec, StepContext, Tools, read, schema_of};
+use super::{Action, ActionSpec, StepContext, Tools, command_line, listed, read, schema_of};
 use crate::domain::digest::hex;
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
+use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Outcome, Report};
 
 /// Its row in the table.
@@ -68,17 +69,15 @@ fn zero() -> Vec<i32> {
 
 #[async_trait]
 impl Action for Shell {
-    fn effect(&self, declared: Option<Effect>) -> Result<Effect, String> {
-        declared.ok_or_else(|| {
-            "nobody can tell what a program does: declare the step's effect (read, change or destroy)".to_owned()
-        })
+    fn effect(&self, declared: Option<Effect>) -> Result<Effect, Sentence> {
+        declared.ok_or_else(|| sentence!("action.shell_effect"))
     }
 
     fn secrets(&self) -> Vec<String> {
         self.env.values().chain(&self.stdin).filter_map(SecretText::secret).map(str::to_owned).collect()
     }
 
-    async fn plan(&self, _tools: &Tools) -> Result<Plan, String> {
+    async fn plan(&self, _tools: &Tools) -> Result<Plan, Sentence> {
         let program = self.program()?;
         let dir = self.directory()?;
         let mut files = Map::new();
@@ -90,8 +89,8 @@ impl Action for Shell {
         Ok(Plan {
             action: SPEC.name.to_owned(),
             effect: Effect::Read, // at least; the step declares it
-            target: program.display().to_string(),
-            line: shlex::try_join(argv.iter().copied()).map_err(|_| "an argument holds a NUL byte")?,
+            target: Sentence::plain(program.display()),
+            line: command_line(argv.iter().copied())?,
             exact: json!({
                 "program": program.display().to_string(),
                 "sha256": files,
@@ -115,7 +114,8 @@ impl Action for Shell {
         match ended {
             Ok(ended) => self.outcome(cx, ended, recorder.finish()),
             Err(error) => {
-                Outcome::Failed(Report { line: format!("{name} could not be started: {error}"), ..Report::default() })
+                let line = sentence!("action.shell_not_started", name => name.to_string(), why => error.to_string());
+                Outcome::Failed(Report { line, ..Report::default() })
             }
         }
     }
@@ -123,51 +123,46 @@ impl Action for Shell {
 
 impl Shell {
     /// What can be told without looking at this machine.
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Sentence> {
         let plain = |text: &SecretText| match text {
             SecretText::Plain(Text(text)) => text.clone(),
             SecretText::Secret(_) => String::new(),
         };
         match self.argv.first() {
-            None => return Err("argv is empty: it begins with the program".to_owned()),
-            Some(Text(program)) if program.is_empty() => return Err("the program has no name".to_owned()),
+            None => return Err(sentence!("action.argv_empty")),
+            Some(Text(program)) if program.is_empty() => return Err(sentence!("action.argv_no_name")),
             Some(_) => {}
         }
         let env = self.env.values().map(plain);
         if self.argv.iter().map(|Text(text)| text.clone()).chain(env).any(|text| text.contains('\0')) {
-            return Err("an argument holds a NUL byte, which no program can be given".to_owned());
+            return Err(sentence!("action.argv_nul"));
         }
         let named = |name: &str| {
             !name.starts_with(|c: char| c.is_ascii_digit())
                 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         };
         match self.env.keys().find(|name| name.is_empty() || !named(name)) {
-            Some(name) => Err(format!("{name:?} cannot be a variable's name: use letters, digits and _")),
+            Some(name) => Err(sentence!("action.shell_variable", name)),
             None => Ok(()),
         }
     }
 
     /// The program's file.
-    fn program(&self) -> Result<PathBuf, String> {
-        let Text(name) = self.argv.first().ok_or("argv is empty")?;
+    fn program(&self) -> Result<PathBuf, Sentence> {
+        let Text(name) = self.argv.first().ok_or_else(|| sentence!("action.argv_empty"))?;
         let found = match name.contains('/') {
             true => Some(PathBuf::from(name)).filter(|file| file.is_absolute() && file.is_file()),
             false => process::find(name),
         };
-        found.ok_or_else(|| {
-            format!(
-                "there is no program {name:?} on this machine: give an absolute path, or a name in {}",
-                process::PATH
-            )
-        })
+        found.ok_or_else(|| sentence!("action.shell_no_program", name, path => process::PATH))
     }
 
-    fn directory(&self) -> Result<Option<PathBuf>, String> {
+    fn directory(&self) -> Result<Option<PathBuf>, Sentence> {
         let Some(Text(dir)) = &self.dir else { return Ok(None) };
         let path = PathBuf::from(dir);
         match path.is_absolute() && path.is_dir() {
             true => Ok(Some(path)),
-            false => Err(format!("dir {dir:?} is not the absolute path of a directory on this machine")),
+            false => Err(sentence!("action.shell_no_dir", dir)),
         }
     }
 
@@ -179,7 +174,7 @@ impl Shell {
         (INTERPRETERS.contains(&name) && path.is_file()).then_some(path)
     }
 
-    fn spec(&self, tools: &Tools) -> Result<Spec, String> {
+    fn spec(&self, tools: &Tools) -> Result<Spec, Sentence> {
         Ok(Spec {
             program: self.program()?,
             args: self.argv.iter().skip(1).map(|Text(argument)| argument.clone()).collect(),
@@ -188,7 +183,7 @@ impl Shell {
                 .env
                 .iter()
                 .map(|(name, text)| Ok((name.clone(), text.reveal(tools)?)))
-                .collect::<Result<_, String>>()?,
+                .collect::<Result<_, Sentence>>()?,
             stdin: match &self.stdin {
                 Some(text) => text.reveal(tools)?.into_bytes(),
                 None => Vec::new(),
@@ -198,24 +193,20 @@ impl Shell {
 
     fn outcome(&self, cx: &StepContext, ended: Ended, recorded: Recorded) -> Outcome {
         let mut facts = facts(&recorded);
-        let stopped = |why: &str| match cx.effect {
-            Effect::Read => why.to_owned(),
-            _ => format!("{why}; what it had done by then stays done"),
+        let stopped = |why: Sentence| match cx.effect {
+            Effect::Read => why,
+            _ => sentence!("action.shell_half_way", why),
         };
         if let Ended::Exited(code) = ended {
             facts.insert("exit".to_owned(), code.into());
         }
         let report = |line| Report { facts: Value::Object(facts), line, output: Some(recorded.output) };
         match ended {
-            Ended::Exited(code) if self.ok.contains(&code) => Outcome::Done(report(format!("exit code {code}"))),
-            Ended::Exited(code) => {
-                Outcome::Failed(report(format!("exit code {code}, where {:?} is no failure", self.ok)))
-            }
-            Ended::Killed(signal) => cx.half_way(report(stopped(&format!("ended by signal {signal}")))),
-            Ended::TimedOut => {
-                cx.half_way(report(stopped(&format!("stopped: not finished after {} s", cx.timeout.as_secs()))))
-            }
-            Ended::Cancelled => cx.half_way(report(stopped("stopped: cancelled while it ran"))),
+            Ended::Exited(code) if self.ok.contains(&code) => Outcome::Done(report(sentence!("action.exit", code))),
+            Ended::Exited(code) => Outcome::Failed(report(sentence!("action.exit_bad", code, ok => listed(&self.ok)))),
+            Ended::Killed(signal) => cx.half_way(report(stopped(sentence!("action.shell_signal", signal)))),
+            Ended::TimedOut => cx.half_way(report(stopped(cx.not_finished()))),
+            Ended::Cancelled => cx.half_way(report(stopped(sentence!("action.cancelled")))),
         }
     }
 }
@@ -232,7 +223,8 @@ fn facts(recorded: &Recorded) -> Map<String, Value> {
 }
 
 /// The digest of a file's bytes, read piece by piece.
-async fn file_digest(path: PathBuf) -> Result<String, String> {
+async fn file_digest(path: PathBuf) -> Result<String, Sentence> {
+    let name = path.display().to_string();
     let digest = move || -> std::io::Result<String> {
         let mut file = std::fs::File::open(&path)?;
         let mut context = ring::digest::Context::new(&ring::digest::SHA256);
@@ -244,8 +236,7 @@ async fn file_digest(path: PathBuf) -> Result<String, String> {
             }
         }
     };
-    tokio::task::spawn_blocking(digest)
-        .await
-        .map_err(|error| error.to_string())?
-        .map_err(|error| format!("a program's file cannot be read: {error}"))
+    let unread = |why: String| sentence!("action.shell_unreadable", name => name.as_str(), why);
+    let done = tokio::task::spawn_blocking(digest).await.map_err(|error| unread(error.to_string()))?;
+    done.map_err(|error| unread(error.to_string()))
 }

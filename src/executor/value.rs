@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Tools;
+use crate::domain::sentence::{Sentence, sentence};
 
 /// A text. A number or a truth value is taken too, as its text: a placeholder that fills a whole field keeps its
 /// parameter's type.
@@ -96,44 +97,39 @@ impl SecretText {
     /// The text itself. Only for the moment of use.
     ///
     /// # Errors
-    /// In words, when the configuration has no such secret.
-    pub fn reveal(&self, tools: &Tools) -> Result<String, String> {
+    /// When the configuration has no such secret.
+    pub fn reveal(&self, tools: &Tools) -> Result<String, Sentence> {
         match self {
             Self::Plain(Text(text)) => Ok(text.clone()),
             Self::Secret(SecretRef { secret, prefix }) => tools
                 .secrets
                 .get(secret)
                 .map(|found| format!("{prefix}{}", found.reveal()))
-                .ok_or_else(|| format!("there is no secret {secret:?}: add it under secrets: in the configuration")),
+                .ok_or_else(|| sentence!("action.no_secret", secret)),
         }
     }
 }
 
-/// A span of time: whole seconds, or a number with its unit as in `90s`, `15m`, `2h`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Scalar")]
-pub struct Span {
+/// A span of time as it was written: whole seconds, or a number with its unit as in `90s`, `15m`, `2h`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Span(Text);
+
+impl Span {
     /// In seconds.
-    pub seconds: u64,
-}
-
-impl TryFrom<Scalar> for Span {
-    type Error = String;
-
-    fn try_from(scalar: Scalar) -> Result<Self, String> {
-        let Text(text) = scalar.into();
+    ///
+    /// # Errors
+    /// When what is written is no span.
+    pub fn seconds(&self) -> Result<u64, Sentence> {
+        let Text(text) = &self.0;
         let (digits, unit) = match text.char_indices().last() {
             Some((at, 's')) => (&text[..at], 1),
             Some((at, 'm')) => (&text[..at], 60),
             Some((at, 'h')) => (&text[..at], 3600),
             _ => (text.as_str(), 1),
         };
-        digits
-            .parse::<u64>()
-            .ok()
-            .and_then(|count| count.checked_mul(unit))
-            .map(|seconds| Self { seconds })
-            .ok_or_else(|| format!("{text:?} is not a span of time: write 90s, 15m or 2h"))
+        let seconds = digits.parse::<u64>().ok().and_then(|count| count.checked_mul(unit));
+        seconds.ok_or_else(|| sentence!("action.no_span", text))
     }
 }
 
@@ -171,12 +167,12 @@ mod tests {
         assert_eq!(header.shown(), json!({"secret": "api", "prefix": "Bearer "}));
         assert_eq!(header.reveal(&tools).unwrap(), "Bearer s3cr3t!");
         assert_eq!(header.secret(), Some("api"));
-        assert!(header.reveal(&Tools::default()).unwrap_err().contains("\"api\""));
+        assert!(header.reveal(&Tools::default()).is_err());
     }
 
     #[test]
     fn spans_are_seconds_or_have_a_unit() {
-        let span = |value: Value| serde_json::from_value::<Span>(value).map(|span| span.seconds).ok();
+        let span = |value: Value| serde_json::from_value::<Span>(value).ok()?.seconds().ok();
         for (written, seconds) in [(json!(90), 90), (json!("90"), 90), (json!("90s"), 90), (json!("15m"), 900)] {
             assert_eq!(span(written), Some(seconds));
         }

@@ -8,6 +8,7 @@ use super::value::Span;
 use super::{Action, ActionSpec, StepContext, Tools, read, schema_of};
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
+use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Hold, Outcome};
 
 /// Its row in the table.
@@ -18,11 +19,9 @@ pub(super) const SPEC: ActionSpec = ActionSpec {
     schema: schema_of::<Wait>,
     parse: |with| {
         let wait: Wait = read(with)?;
-        match wait.span.seconds {
-            ..=LONGEST => Ok(Box::new(wait)),
-            _ => {
-                Err("a wait of more than seven days holds its lock for too long: schedule a second runbook".to_owned())
-            }
+        match wait.span.seconds()? {
+            seconds @ ..=LONGEST => Ok(Box::new(Pause { seconds })),
+            _ => Err(sentence!("action.wait_too_long")),
         }
     },
 };
@@ -39,24 +38,29 @@ struct Wait {
     span: Span,
 }
 
+/// The same as understood, in seconds.
+struct Pause {
+    seconds: u64,
+}
+
 #[async_trait]
-impl Action for Wait {
-    fn effect(&self, declared: Option<Effect>) -> Result<Effect, String> {
+impl Action for Pause {
+    fn effect(&self, declared: Option<Effect>) -> Result<Effect, Sentence> {
         Ok(declared.unwrap_or(Effect::Read))
     }
 
-    async fn plan(&self, _tools: &Tools) -> Result<Plan, String> {
-        let seconds = self.span.seconds;
+    async fn plan(&self, _tools: &Tools) -> Result<Plan, Sentence> {
+        let seconds = self.seconds;
         Ok(Plan {
             action: SPEC.name.to_owned(),
             effect: Effect::Read,
-            target: "time".to_owned(),
-            line: format!("wait {seconds} s"),
+            target: sentence!("action.wait_target"),
+            line: sentence!("action.wait", seconds),
             exact: json!({ "seconds": seconds }),
         })
     }
 
     async fn run(&self, _cx: &StepContext) -> Outcome {
-        Outcome::Hold(Hold::For(self.span.seconds))
+        Outcome::Hold(Hold::For(self.seconds))
     }
 }

@@ -6,10 +6,12 @@ use std::sync::OnceLock;
 
 use minijinja::{Environment, UndefinedBehavior, Value};
 
+use crate::domain::sentence::{Part, Sentence};
 use crate::domain::settings::Language;
 
 /// The files, by area. A key is `area.key`.
 const FILES: &[(&str, &str)] = &[
+    ("action", include_str!("action.yaml")),
     ("card", include_str!("card.yaml")),
     ("command", include_str!("command.yaml")),
     ("check", include_str!("check.yaml")),
@@ -23,7 +25,7 @@ const FILES: &[(&str, &str)] = &[
 /// One sentence in both languages.
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Sentence {
+struct Written {
     en: String,
     es: String,
 }
@@ -54,6 +56,24 @@ impl Words {
     pub fn get(self, key: &str) -> String {
         self.say(key, minijinja::context! {})
     }
+
+    /// A sentence that others left to be said: with the sentences that it quotes in the same language, and what came
+    /// from outside as it is.
+    #[must_use]
+    pub fn tell(self, sentence: &Sentence) -> String {
+        let part = |part: &Part| match part {
+            Part::Number(number) => Value::from(*number),
+            Part::Sentence(sentence) => Value::from(self.tell(sentence)),
+        };
+        match sentence {
+            Sentence::Plain(text) => text.clone(),
+            Sentence::Ours { key, with } => {
+                let values: BTreeMap<&str, Value> =
+                    with.iter().map(|(name, value)| (name.as_ref(), part(value))).collect();
+                self.say(key, values.into())
+            }
+        }
+    }
 }
 
 fn environment() -> &'static Environment<'static> {
@@ -71,11 +91,11 @@ fn environment() -> &'static Environment<'static> {
     })
 }
 
-fn sentences() -> BTreeMap<String, Sentence> {
+fn sentences() -> BTreeMap<String, Written> {
     FILES
         .iter()
         .flat_map(|(area, text)| {
-            let file: BTreeMap<String, Sentence> = serde_saphyr::from_str(text).expect("word files are tested");
+            let file: BTreeMap<String, Written> = serde_saphyr::from_str(text).expect("word files are tested");
             file.into_iter().map(move |(key, sentence)| (format!("{area}.{key}"), sentence))
         })
         .collect()

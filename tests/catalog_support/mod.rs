@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sereno::catalog::{Catalog, Problem, load_with};
 use sereno::domain::plan::Plan;
 use sereno::domain::runbook::Effect;
+use sereno::domain::sentence::Sentence;
 use sereno::domain::settings::{BreakGlass, Channel, Environment, Language, Person, Settings};
 use sereno::domain::step::Outcome;
 use sereno::executor::{Action, ActionSpec, StepContext, Tools};
@@ -15,18 +16,18 @@ use sereno::executor::{Action, ActionSpec, StepContext, Tools};
 /// What a tiny action may do: always this, or what the runbook has to declare; and the secrets that it names.
 struct Tiny(Option<Effect>, Vec<String>);
 
-fn tiny(effect: impl Into<Option<Effect>>) -> Result<Box<dyn Action>, String> {
+fn tiny(effect: impl Into<Option<Effect>>) -> Result<Box<dyn Action>, Sentence> {
     Ok(Box::new(Tiny(effect.into(), Vec::new())))
 }
 
 #[async_trait]
 impl Action for Tiny {
-    fn effect(&self, declared: Option<Effect>) -> Result<Effect, String> {
+    fn effect(&self, declared: Option<Effect>) -> Result<Effect, Sentence> {
         match (self.0, declared) {
             (Some(own), None) => Ok(own),
-            (Some(own), Some(declared)) if declared < own => Err(format!("it does {own} at least")),
+            (Some(own), Some(declared)) if declared < own => Err(Sentence::plain(format!("it does {own} at least"))),
             (_, Some(declared)) => Ok(declared),
-            (None, None) => Err("it cannot tell what this program does".to_owned()),
+            (None, None) => Err(Sentence::plain("it cannot tell what this program does")),
         }
     }
 
@@ -34,8 +35,8 @@ impl Action for Tiny {
         self.1.clone()
     }
 
-    async fn plan(&self, _tools: &Tools) -> Result<Plan, String> {
-        Err("a tiny action has no plan".to_owned())
+    async fn plan(&self, _tools: &Tools) -> Result<Plan, Sentence> {
+        Err(Sentence::plain("a tiny action has no plan"))
     }
 
     async fn run(&self, _cx: &StepContext) -> Outcome {
@@ -58,7 +59,7 @@ pub static TINY: &[ActionSpec] = &[
         },
         parse: |with| match with["argv"][0].as_str() {
             Some(program) if program.starts_with('/') => tiny(None),
-            _ => Err("the program needs its whole path".to_owned()),
+            _ => Err(Sentence::plain("the program needs its whole path")),
         },
     },
     ActionSpec {
@@ -75,7 +76,7 @@ pub static TINY: &[ActionSpec] = &[
                 let secrets = headers.filter_map(|(_, header)| header["secret"].as_str().map(str::to_owned));
                 Ok(Box::new(Tiny(Some(Effect::Read), secrets.collect())))
             }
-            _ => Err("the address must start with http://".to_owned()),
+            _ => Err(Sentence::plain("the address must start with http://")),
         },
     },
     ActionSpec {

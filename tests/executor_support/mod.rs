@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde_json::Value;
 use sereno::clock::Timestamp;
 use sereno::domain::runbook::Effect;
+use sereno::domain::sentence::Sentence;
+use sereno::domain::settings::Language;
 use sereno::executor::{Action, StepContext, Tools, find};
+use sereno::words::Words;
 use tokio_util::sync::CancellationToken;
 
 /// 1 March 2026, noon, UTC.
@@ -25,5 +28,17 @@ pub fn context(tools: &Tools, effect: Effect, timeout: Duration) -> StepContext 
         started_at: NOON,
         timeout,
         cancel: CancellationToken::new(),
+    }
+}
+
+/// A sentence as readers see it.
+pub trait Said {
+    /// In English.
+    fn en(&self) -> String;
+}
+
+impl Said for Sentence {
+    fn en(&self) -> String {
+        Words(Language::En).tell(self)
     }
 }

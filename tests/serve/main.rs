@@ -4,6 +4,8 @@
 
 #[path = "../support/install.rs"]
 mod install;
+#[path = "../parts/mod.rs"]
+mod parts;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -12,6 +14,7 @@ mod burst;
 mod doors;
 mod end;
 mod files;
+mod languages;
 mod settings;
 mod several;
 mod shell;

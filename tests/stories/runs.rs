@@ -40,6 +40,21 @@ async fn a_failed_step_undoes_what_was_done_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_cannot_be_planned_has_failed_and_the_run_goes_on() {
+    let book =
+        "name: lost\nsummary: Runs what is not there\nenvironments: [dev]\nallow: [{ roles: [operator] }]\nsteps:
+  - { id: a, title: Gone, action: shell, effect: read, on_fail: continue, with: { argv: [/no/such/program] } }
+  - { id: b, title: There, action: note, with: { text: still here } }\n";
+    story(&[("shop/lost.yaml", book)], async |s| {
+        let card = only(s.person("ana").says("#infra", "/ops lost dev").await);
+        let text = s.message(&card.id).await.card.text();
+        assert!(text.contains("It cannot be planned: there is no program “/no/such/program”"), "{text}");
+        assert!(text.contains("There | done |  | still here"), "{text}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_undo_button_proposes_the_inverse_through_the_same_approvals() {
     story(ALL, async |s| {
         world(s);

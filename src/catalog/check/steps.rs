@@ -138,7 +138,7 @@ fn action(sheet: &mut Sheet, call: &Call<'_>, declared: Option<Effect>, fields: 
             let place = child(call.at, if declared.is_some() { "effect" } else { "action" });
             // An effect that could not be read was declared all the same.
             if sheet.sound(&child(call.at, "effect")) {
-                sheet.value(&place, "effect", context! { detail });
+                sheet.value(&place, "effect", context! { detail => sheet.tell(&detail) });
             }
             sheet.spoil(&child(call.at, "effect"));
         })
@@ -165,7 +165,10 @@ fn parse(
         }
     }
     match refused {
-        Some(detail) => sheet.key(at, "with", context! { action => spec.name, detail, example => spec.example.trim() }),
+        Some(detail) => {
+            let detail = sheet.tell(&detail);
+            sheet.key(at, "with", context! { action => spec.name, detail, example => spec.example.trim() });
+        }
         None => filled.into_iter().take(1).for_each(|mut with| shape(sheet, &mut with, &schema, at)),
     }
     None

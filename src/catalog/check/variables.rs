@@ -82,7 +82,7 @@ fn check_text(sheet: &mut Sheet, at: &str, text: &str, names: &Names, moment: Mo
     let parts = match template::parts(text) {
         Ok(parts) => parts,
         Err(error) => {
-            sheet.value(at, "placeholder", context! { detail => error.to_string() });
+            sheet.value(at, "placeholder", context! { detail => sheet.tell(&error.said()) });
             return false;
         }
     };

@@ -16,6 +16,8 @@ use minijinja::{Value, context};
 
 use super::card::{Button, Form, Input, Press};
 use crate::clock::Timestamp;
+use crate::domain::plan::Plan;
+use crate::domain::sentence::Sentence;
 use crate::domain::settings::Settings;
 use crate::words::Words;
 
@@ -39,6 +41,16 @@ impl Desk<'_> {
     /// A sentence of area `card` without values.
     fn get(&self, key: &str) -> String {
         self.say(key, context! {})
+    }
+
+    /// A sentence that others left to be said.
+    fn tell(&self, sentence: &Sentence) -> String {
+        self.words.tell(sentence)
+    }
+
+    /// What a plan does, in one line; empty where there is none.
+    fn plan_line(&self, plan: Option<&Plan>) -> String {
+        plan.map(|plan| self.tell(&plan.line)).unwrap_or_default()
     }
 
     /// A button of this name: id `name`, label `card.button.name`.

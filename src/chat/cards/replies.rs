@@ -200,8 +200,13 @@ pub fn plan(desk: Desk<'_>, command: &str, steps: &[PlannedStep], open: &[(Strin
     let mut rows: Vec<Vec<String>> = steps
         .iter()
         .map(|step| {
-            let undo = step.undo.as_ref().map(|undo| undo.line.clone()).unwrap_or_default();
-            vec![step.title.clone(), desk.get(&format!("effect_{}", step.plan.effect)), step.plan.line.clone(), undo]
+            let undo = desk.plan_line(step.undo.as_ref());
+            vec![
+                step.title.clone(),
+                desk.get(&format!("effect_{}", step.plan.effect)),
+                desk.tell(&step.plan.line),
+                undo,
+            ]
         })
         .collect();
     rows.extend(open.iter().map(|(title, why)| vec![title.clone(), String::new(), why.clone(), String::new()]));

@@ -113,7 +113,7 @@ fn steps_table(desk: Desk<'_>, view: &RunView<'_>) -> Table {
     for step in view.steps.iter().filter(shown) {
         let state = desk.get(&format!("step_state_{}", step.state));
         let title = step.body.step.title.clone();
-        let line = step.body.report().map(|report| report.line.clone()).unwrap_or_default();
+        let line = step.body.report().map(|report| desk.tell(&report.line)).unwrap_or_default();
         if step.body.verdicts.is_empty() {
             rows.push(vec![title, state, String::new(), line]);
             continue;
@@ -121,7 +121,7 @@ fn steps_table(desk: Desk<'_>, view: &RunView<'_>) -> Table {
         for verdict in &step.body.verdicts {
             let holds = desk.get(if verdict.holds { "verdict_holds" } else { "verdict_fails" });
             let what = format!("{title}: {}", verdict.what);
-            rows.push(vec![what, holds, verdict.expected.clone(), verdict.observed.clone()]);
+            rows.push(vec![what, holds, desk.tell(&verdict.expected), desk.tell(&verdict.observed)]);
         }
     }
     Table { columns, rows }
@@ -134,11 +134,11 @@ fn with_approval(desk: Desk<'_>, mut card: Card, view: &RunView<'_>, approval: &
     if approval.state == ApprovalState::Pending {
         card.body.extend(view.run.body.runbook.about.clone());
         for planned in &approval.body.steps {
-            let undo = planned.undo.as_ref().map(|undo| undo.line.clone()).unwrap_or_default();
+            let undo = desk.plan_line(planned.undo.as_ref());
             card.body.push(desk.say(
                 "plan_line",
                 context! { title => planned.title.clone(), effect => desk.get(&format!("effect_{}", planned.plan.effect)),
-                line => planned.plan.line.clone(), undo },
+                line => desk.tell(&planned.plan.line), undo },
             ));
         }
     }
@@ -318,7 +318,7 @@ pub fn step_details(desk: Desk<'_>, step: &StepRun) -> Option<Card> {
         title: desk.say("step_details", context! { title => step.body.step.title.clone(), state }),
         tone: if failed { Tone::Bad } else { Tone::Info },
         state: step.state.as_str().to_owned(),
-        body: (!report.line.is_empty()).then(|| report.line.clone()).into_iter().collect(),
+        body: (!report.line.is_empty()).then(|| desk.tell(&report.line)).into_iter().collect(),
         output,
         ..Card::default()
     })

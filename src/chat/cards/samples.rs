@@ -17,6 +17,7 @@ use crate::domain::plan::{Plan, PlannedStep};
 use crate::domain::policy::Denied;
 use crate::domain::run::{Cause, Run, RunBody, RunState};
 use crate::domain::runbook::{Args, Effect, Invocation, OnFail, Param, ParamKind, Retry, Runbook, Step, Undo};
+use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::settings::{BreakGlass, Language, Person, Settings};
 use crate::domain::severity::Severity;
 use crate::domain::step::{Outcome, Output, Report, StepBody, StepRun, StepState};
@@ -30,7 +31,8 @@ const NIGHT: Timestamp = Timestamp(1_772_334_720_000);
 pub fn settings() -> Settings {
     let person = |id: &str, name: &str| {
         let identities = BTreeMap::from([(Platform::Slack, format!("T1/U{}", id.to_uppercase()))]);
-        (id.to_owned(), Person { id: id.to_owned(), name: name.to_owned(), roles: Vec::new(), identities, standing: None })
+        let (roles, standing) = (Vec::new(), BTreeMap::new());
+        (id.to_owned(), Person { id: id.to_owned(), name: name.to_owned(), roles, identities, standing })
     };
     Settings {
         language: Language::En,
@@ -197,9 +199,13 @@ fn step(position: usize, state: StepState, outcome: Option<Outcome>, verdicts: V
 
 /// The first step, which found this share of requests failing.
 fn looked(share: f64) -> StepRun {
-    let (observed, holds) = (format!("{share} %"), share < 1.0);
-    let verdict = Verdict { what: "errors".to_owned(), expected: "below 1 %".to_owned(), observed, holds };
-    let report = Report { line: format!("{share} % of requests fail"), ..Report::default() };
+    let verdict = Verdict {
+        what: "errors".to_owned(),
+        expected: sentence!("card.expected_at_most", value => "1 %"),
+        observed: Sentence::plain(format!("{share} %")),
+        holds: share <= 1.0,
+    };
+    let report = Report { line: sentence!("action.exit", code => 0), ..Report::default() };
     step(0, StepState::Done, Some(Outcome::Done(report)), vec![verdict])
 }
 
@@ -207,8 +213,8 @@ fn approval(glass_offered: bool) -> Approval {
     let plan = |line: &str| Plan {
         action: "shell".to_owned(),
         effect: Effect::Change,
-        target: "api".to_owned(),
-        line: line.to_owned(),
+        target: Sentence::plain("api"),
+        line: Sentence::plain(line),
         exact: json!({}),
     };
     Approval {
@@ -237,7 +243,7 @@ fn approval(glass_offered: bool) -> Approval {
 }
 
 fn runs(desk: Desk<'_>) -> Vec<(&'static str, Card)> {
-    let done = |line: &str| Some(Outcome::Done(Report { line: line.to_owned(), ..Report::default() }));
+    let done = |line: &str| Some(Outcome::Done(Report { line: Sentence::plain(line), ..Report::default() }));
     let health = Invocation { runbook: "generic/health".to_owned(), args: Args::new(), env: Some("prod".to_owned()) };
     let card = |run: &Run, steps: &[StepRun], approval: Option<(&Approval, &[Vote])>, next: Vec<Invocation>| {
         super::run(desk, &RunView { run, steps, approval, next })
@@ -247,7 +253,7 @@ fn runs(desk: Desk<'_>) -> Vec<(&'static str, Card)> {
     let given = Approval { state: ApprovalState::Granted, ..approval(false) };
     let votes = [Vote { by: "leo".to_owned(), yes: true, at: NIGHT }];
     let printed = Report {
-        line: "exit code 1".to_owned(),
+        line: sentence!("action.exit", code => 1),
         output: Some(Output {
             head: "error: deployment \"api\" not found <namespace: shop>\n".to_owned(),
             tail: "try: kubectl -n shop get deploy\n".to_owned(),

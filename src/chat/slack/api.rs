@@ -5,11 +5,12 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::Url;
+use reqwest::RequestBuilder;
+use reqwest::header::HeaderMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use slack_morphism::ClientResult;
 use slack_morphism::prelude::*;
-use slack_morphism::{ClientResult, SlackClientApiCallContext};
 
 use super::super::SlackApp;
 use super::fault::Fault;
@@ -115,31 +116,37 @@ impl Api {
     /// # Errors
     /// See [`Fault`].
     pub async fn respond(&self, response_url: &str, body: &(impl Serialize + Send + Sync)) -> Result<(), Fault> {
-        let method = "response_url";
-        let url: Url = response_url.parse().map_err(|_| Fault::unreadable(method))?;
-        let span = tracing::Span::none();
-        let context = SlackClientApiCallContext {
-            rate_control_params: None,
-            token: None,
-            tracing_span: &span,
-            is_sensitive_url: true,
-        };
-        let done = self.client()?.http_api.connector.http_post_uri::<_, serde_json::Value>(url, body, context);
-        self.call(method, done).await.map(drop)
+        self.plain("response_url", |http| http.post(response_url).json(body)).await.map(drop)
     }
 
     /// Sends bytes to an address that Slack gave for them.
-    pub(super) async fn upload(&self, url: &str, bytes: &[u8]) -> Result<(), Fault> {
-        let method = "upload";
-        let url: Url = url.parse().map_err(|_| Fault::unreadable(method))?;
-        let session = self.client()?.open_session(&self.token);
-        let kind = "text/plain; charset=utf-8".to_owned();
-        let done = session.http_session_api.http_post_uri_binary::<serde_json::Value>(url, kind, bytes, None);
-        self.call(method, done).await.map(drop)
+    pub(super) async fn upload(&self, url: &str, bytes: Vec<u8>) -> Result<(), Fault> {
+        let kind = "text/plain; charset=utf-8";
+        self.plain("upload", |http| http.post(url).header("content-type", kind).body(bytes)).await.map(drop)
     }
 
-    /// The one function: every call goes through here.
-    pub(super) async fn call<T>(
+    /// A request of which the typed client knows or shows too little: headers and body of what was answered.
+    pub(super) async fn plain(
+        &self,
+        method: &'static str,
+        request: impl FnOnce(&reqwest::Client) -> RequestBuilder + Send,
+    ) -> Result<(HeaderMap, Vec<u8>), Fault> {
+        let away = |error: reqwest::Error| Fault::away(method, Some(&error.without_url()));
+        let request = request(&self.wire()?.plain);
+        let work = async {
+            let response = request.send().await.map_err(away)?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            let body = response.bytes().await.map_err(away)?;
+            match status.as_u16() {
+                200 => Ok((headers, body.to_vec())),
+                429 => Err(Fault::rate_limited(headers.get("retry-after").and_then(|wait| wait.to_str().ok()))),
+                _ => Err(Fault::Unavailable(format!("{method}: {status}"))),
+            }
+        };
+        self.timed(method, work).await
+    }
+
+    async fn call<T>(
         &self,
         method: &'static str,
         work: impl Future<Output = ClientResult<T>> + Send,
@@ -147,7 +154,8 @@ impl Api {
         self.timed(method, async { work.await.map_err(|error| Fault::of(method, error)) }).await
     }
 
-    pub(super) async fn timed<T>(
+    /// The one function: every call goes through here.
+    async fn timed<T>(
         &self,
         method: &'static str,
         work: impl Future<Output = Result<T, Fault>> + Send,
@@ -155,20 +163,23 @@ impl Api {
         self.rests.look(method)?;
         let late = |_| Err(Fault::Unavailable(format!("{method}: no answer in {} s", DEADLINE.as_secs())));
         let answer = tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(late);
-        match &answer {
-            Err(Fault::RateLimited(wait)) => self.rests.rest(method, *wait),
-            Err(Fault::Token(code)) => {
-                tracing::error!(
-                    method,
-                    code,
-                    "Slack does not accept our token: nothing is posted and nothing is heard"
-                );
-                self.forget();
-            }
-            Err(fault) if fault.is(&["missing_scope"]) => self.forget(),
-            _ => {}
+        if let Err(fault) = &answer {
+            self.note(method, fault);
         }
         answer
+    }
+
+    /// Draws the consequences of an error.
+    pub(super) fn note(&self, method: &'static str, fault: &Fault) {
+        match fault {
+            Fault::RateLimited(wait) => self.rests.rest(method, *wait),
+            Fault::Token(code) => {
+                tracing::error!(method, code, "Slack does not accept our token: nothing goes out or comes in");
+                self.forget();
+            }
+            fault if fault.is(&["missing_scope"]) => self.forget(),
+            _ => {}
+        }
     }
 
     /// Who we are and what we may do is looked up anew next time.

@@ -105,6 +105,11 @@ impl Fault {
         Self::Refused { method, code, detail }
     }
 
+    /// Reads the header `Retry-After`, in seconds.
+    pub(super) fn rate_limited(after: Option<&str>) -> Self {
+        Self::RateLimited(after.and_then(|after| after.parse().ok()).map_or(WAIT, Duration::from_secs))
+    }
+
     pub(super) fn unreadable(method: &'static str) -> Self {
         Self::Unavailable(format!("{method}: its answer cannot be read"))
     }

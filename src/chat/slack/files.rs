@@ -29,7 +29,7 @@ impl Api {
         let length = file.content.len().to_string();
         let arguments = [("filename", file.name), ("length", length.as_str())];
         let address: Address = self.get("files.getUploadURLExternal", &arguments).await?;
-        self.upload(&address.upload_url, file.content.as_bytes()).await?;
+        self.upload(&address.upload_url, file.content.as_bytes().to_vec()).await?;
         let share = json!({
             "files": [{"id": address.file_id, "title": file.title}],
             "channel_id": channel,

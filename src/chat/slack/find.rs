@@ -22,14 +22,12 @@ const BEFORE: i64 = 3600;
 struct Page {
     #[serde(default)]
     messages: Vec<Message>,
-    #[serde(default)]
-    response_metadata: Next,
+    response_metadata: Option<Next>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Next {
-    #[serde(default)]
-    next_cursor: String,
+    next_cursor: Option<String>,
 }
 
 /// Of a message, what tells that it is ours.
@@ -38,14 +36,12 @@ struct Message {
     ts: String,
     #[serde(default)]
     metadata: Value,
-    #[serde(default)]
-    files: Vec<File>,
+    files: Option<Vec<File>>,
 }
 
 #[derive(Deserialize)]
 struct File {
-    #[serde(default)]
-    title: String,
+    title: Option<String>,
 }
 
 /// A place to look in, and from when on.
@@ -76,9 +72,9 @@ impl Api {
 
     /// The message there with a file of this marker in its title, or with the marker itself.
     pub(super) async fn find_file(&self, search: &Search<'_>, marker: &str) -> Result<Option<String>, Fault> {
+        let titled = |file: &File| file.title.as_ref().is_some_and(|title| title.contains(marker));
         let ours = |message: &Message| {
-            message.files.iter().any(|file| file.title.contains(marker))
-                || message.metadata["event_payload"]["id"] == marker
+            message.files.iter().flatten().any(titled) || message.metadata["event_payload"]["id"] == marker
         };
         self.find(search, ours).await
     }
@@ -101,7 +97,7 @@ impl Api {
             if let Some(found) = page.messages.into_iter().find(&ours) {
                 return Ok(Some(found.ts));
             }
-            cursor = page.response_metadata.next_cursor;
+            cursor = page.response_metadata.and_then(|next| next.next_cursor).unwrap_or_default();
             if cursor.is_empty() {
                 break;
             }

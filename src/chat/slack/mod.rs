@@ -101,13 +101,11 @@ impl Chat for Slack {
 
     async fn set_group(&self, group: &str, members: &[String]) -> Result<(), ChatError> {
         let own = self.api.own().await.map_err(|fault| fault.said(LOG))?;
-        let stranger =
-            |identity: &String| ChatError::Refused(LOG.say("slack.stranger", context! { identity, team => &own.team }));
+        let stranger = |identity: &String| {
+            ChatError::Refused(LOG.say("slack.other_team", context! { identity, team => &own.team }))
+        };
         let user = |identity: &String| own.user_of(identity).map(str::to_owned).ok_or_else(|| stranger(identity));
         let users = members.iter().map(user).collect::<Result<BTreeSet<_>, _>>()?;
-        if users.is_empty() {
-            return Err(ChatError::Refused(LOG.say("slack.empty_group", context! { group })));
-        }
         self.people.set_group(&self.api, group, &users).await.map_err(|fault| fault.said(LOG))
     }
 

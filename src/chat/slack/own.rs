@@ -31,7 +31,6 @@ impl Own {
 
 #[derive(Deserialize)]
 struct Answer {
-    ok: bool,
     error: Option<String>,
     #[serde(default)]
     team_id: String,
@@ -59,36 +58,24 @@ impl Api {
     /// # Errors
     /// See [`Fault`].
     pub async fn look_up(&self) -> Result<Arc<Own>, Fault> {
-        let own = Arc::new(self.timed("auth.test", self.auth_test()).await?);
+        let own = Arc::new(self.auth_test().await?);
         *self.own.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&own));
         Ok(own)
     }
 
     /// By the plain client: the scopes stand in a header, which the typed one drops.
     async fn auth_test(&self) -> Result<Own, Fault> {
-        const METHOD: &str = "auth.test";
-        let away = |error: reqwest::Error| Fault::away(METHOD, Some(&error.without_url()));
-        let request = self.wire()?.plain.post(format!("{}/{METHOD}", self.url)).bearer_auth(self.bot.reveal());
-        let response = request.send().await.map_err(away)?;
-        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let scopes = header("x-oauth-scopes").unwrap_or_default();
+        let method = "auth.test";
+        let url = format!("{}/{method}", self.url);
+        let (headers, body) = self.plain(method, |http| http.post(url).bearer_auth(self.bot.reveal())).await?;
+        let answer: Answer = serde_json::from_slice(&body).map_err(|_| Fault::unreadable(method))?;
+        if let Some(code) = answer.error {
+            let fault = Fault::refused(method, code, "");
+            self.note(method, &fault);
+            return Err(fault);
+        }
+        let scopes = headers.get("x-oauth-scopes").and_then(|scopes| scopes.to_str().ok()).unwrap_or_default();
         let scopes = scopes.split(',').map(str::trim).filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
-        match response.status().as_u16() {
-            200 => {}
-            429 => {
-                let wait = header("retry-after").and_then(|wait| wait.parse().ok());
-                return Err(wait.map_or_else(
-                    || Fault::refused(METHOD, "ratelimited".to_owned(), ""),
-                    |wait| Fault::RateLimited(std::time::Duration::from_secs(wait)),
-                ));
-            }
-            status => return Err(Fault::Unavailable(format!("{METHOD}: {status}"))),
-        }
-        let answer: Answer = response.json().await.map_err(|_| Fault::unreadable(METHOD))?;
-        match answer.error {
-            Some(code) => Err(Fault::refused(METHOD, code, "")),
-            None if !answer.ok => Err(Fault::unreadable(METHOD)),
-            None => Ok(Own { team: answer.team_id, user: answer.user_id, url: answer.url, scopes }),
-        }
+        Ok(Own { team: answer.team_id, user: answer.user_id, url: answer.url, scopes })
     }
 }

@@ -1,4 +1,5 @@
-//! How fast we speak: about a post a second in each channel, an edit in two seconds of each message, and no call of a
+//! How fast we speak: about a post a second in each channel, an edit in two seconds and a file a minute
+//! of each message, and no call of a
 //! method that Slack asked to rest. Nothing waits here; whoever is too early is told how early.
 
 use std::collections::HashMap;
@@ -19,6 +20,8 @@ use crate::clock::Clock;
 const POST: Duration = Duration::from_secs(1);
 /// Between two edits of a message.
 const EDIT: Duration = Duration::from_secs(2);
+/// Between two files of a message that is edited.
+const FILE: Duration = Duration::from_secs(60);
 /// Keys remembered before those are dropped that say nothing any more.
 const KEYS: usize = 1000;
 
@@ -36,11 +39,12 @@ impl Beat for Steady {
     }
 }
 
-/// Paces of posts and edits; neither delays the other.
+/// Paces of posts, edits and files; none delays another.
 pub(super) struct Pace {
     clock: Clock,
     posts: Limiter,
     edits: Limiter,
+    files: Limiter,
 }
 
 impl Pace {
@@ -49,7 +53,7 @@ impl Pace {
             let quota = Quota::with_period(period).expect("a period is not zero").allow_burst(NonZeroU32::MIN);
             RateLimiter::new(quota, DashMapStateStore::default(), Steady(clock.clone()))
         };
-        Self { posts: limiter(POST), edits: limiter(EDIT), clock }
+        Self { posts: limiter(POST), edits: limiter(EDIT), files: limiter(FILE), clock }
     }
 
     /// Takes a post's turn in a channel.
@@ -60,6 +64,11 @@ impl Pace {
     /// Takes an edit's turn of a message.
     pub fn edit(&self, channel: &str, ts: &str) -> Result<(), ChatError> {
         self.take(&self.edits, format!("{channel}/{ts}"))
+    }
+
+    /// Takes the turn of a further file of a message.
+    pub fn file(&self, channel: &str, ts: &str) -> Result<(), ChatError> {
+        self.take(&self.files, format!("{channel}/{ts}"))
     }
 
     fn take(&self, limiter: &Limiter, key: String) -> Result<(), ChatError> {

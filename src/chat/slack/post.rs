@@ -73,12 +73,17 @@ impl Slack {
                 posted.ts
             }
         };
-        self.attach(out, &ts, rendered.overflow.as_ref(), out.again).await?;
+        if let Some(overflow) = &rendered.overflow {
+            let file = File::new(out, &ts, overflow);
+            if !(out.again && self.is_there(&file).await?) {
+                self.attach(&file).await?;
+            }
+        }
         Ok(ts)
     }
 
     /// Brings a message up to date. That Slack asks edits to wait is no reason for posts to wait, so it is told as our
-    /// own pace.
+    /// own pace. Of a message that changes all the time there is a file a minute, and one of its last state.
     pub(super) async fn change(&self, ts: &str, out: &Outgoing<'_>) -> Result<(), ChatError> {
         if whisper::is_whisper(ts) {
             return Ok(());
@@ -91,7 +96,14 @@ impl Slack {
             Fault::RateLimited(wait) => ChatError::Later(wait),
             fault => fault.said(out.words),
         })?;
-        self.attach(out, ts, rendered.overflow.as_ref(), true).await
+        if let Some(overflow) = &rendered.overflow {
+            let file = File::new(out, ts, overflow);
+            if !self.is_there(&file).await? {
+                self.pace.file(out.channel, ts)?;
+                self.attach(&file).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Our message, if an earlier try came through. Where we may not look, it is posted: rather twice than never.
@@ -106,51 +118,52 @@ impl Slack {
         }
     }
 
-    /// What a message has no room for, as a file in its thread. With `look`, only where it is not there yet.
-    async fn attach(
-        &self,
-        out: &Outgoing<'_>,
-        ts: &str,
-        overflow: Option<&Overflow>,
-        look: bool,
-    ) -> Result<(), ChatError> {
-        let Some(overflow) = overflow.filter(|overflow| !overflow.content.is_empty()) else { return Ok(()) };
-        let thread = out.thread.unwrap_or(ts);
-        let marker = format!("{}-{}", out.id, digest::short(&digest::sha256(overflow.content.as_bytes())));
-        if look {
-            let search = Search::new(out.channel, Some(thread), out.id, self.clock.now());
-            match self.api.find_file(&search, &marker).await {
-                Ok(None) => {}
-                Ok(Some(_)) => return Ok(()),
-                Err(fault) if fault.is(BLIND) => {
-                    tracing::warn!(message = %out.id, %fault, "Slack does not let us look whether its file is there");
-                }
-                Err(fault) => return Err(unfinished(&fault, out)),
+    /// Whether a message's file is in its thread already.
+    async fn is_there(&self, file: &File<'_>) -> Result<bool, ChatError> {
+        let out = file.out;
+        let search = Search::new(out.channel, Some(file.thread), out.id, self.clock.now());
+        match self.api.find_file(&search, &file.title).await {
+            Err(fault) if fault.is(BLIND) => {
+                tracing::warn!(message = %out.id, %fault, "Slack does not let us look whether its file is there");
+                Ok(false)
             }
-        }
-        let title = format!("{} ({marker})", overflow.name);
-        let file = TextFile { name: &overflow.name, title: &title, content: &overflow.content };
-        match self.api.share(out.channel, thread, &file).await {
-            Ok(()) => Ok(()),
-            Err(fault @ Fault::Refused { .. }) => self.say_missing(out, thread, &marker, &fault).await,
-            Err(fault) => Err(unfinished(&fault, out)),
+            found => found.map(|found| found.is_some()).map_err(|fault| unfinished(&fault, out)),
         }
     }
 
-    /// Says in the thread that the file is not there and why: nothing is cut in silence.
-    async fn say_missing(
-        &self,
-        out: &Outgoing<'_>,
-        thread: &str,
-        marker: &str,
-        fault: &Fault,
-    ) -> Result<(), ChatError> {
-        tracing::error!(message = %out.id, %fault, "Slack refuses a file");
-        let text = out.words.say("slack.no_file", context! { why => fault.told(out.words), link => out.link });
-        let rendered = Rendered { text, blocks: Vec::new(), overflow: None };
-        let written = Written { thread_ts: Some(thread), ..Written::new(out.channel, marker, &rendered) };
-        let said = self.api.post::<Value>("chat.postMessage", &written).await;
-        said.map(drop).map_err(|fault| unfinished(&fault, out))
+    /// Shares what a message has no room for. Where Slack refuses that, it is said in the thread, for nothing is cut in
+    /// silence.
+    async fn attach(&self, file: &File<'_>) -> Result<(), ChatError> {
+        let out = file.out;
+        let text = TextFile { name: &file.overflow.name, title: &file.title, content: &file.overflow.content };
+        let done = match self.api.share(out.channel, file.thread, &text).await {
+            Err(fault @ Fault::Refused { .. }) => {
+                tracing::error!(message = %out.id, %fault, "Slack refuses a file");
+                let why = fault.told(out.words);
+                let text = out.words.say("slack.no_file", context! { why, link => out.link });
+                let said = Rendered { text, blocks: Vec::new(), overflow: None };
+                let said = Written { thread_ts: Some(file.thread), ..Written::new(out.channel, &file.title, &said) };
+                self.api.post::<Value>("chat.postMessage", &said).await.map(drop)
+            }
+            done => done,
+        };
+        done.map_err(|fault| unfinished(&fault, out))
+    }
+}
+
+/// What a message has no room for, with the title by which it is found again: a file for each state of the message.
+struct File<'a> {
+    out: &'a Outgoing<'a>,
+    thread: &'a str,
+    title: String,
+    overflow: &'a Overflow,
+}
+
+impl<'a> File<'a> {
+    fn new(out: &'a Outgoing<'a>, ts: &'a str, overflow: &'a Overflow) -> Self {
+        let digest = digest::sha256(overflow.content.as_bytes());
+        let title = format!("{} · {}", overflow.name, digest::short(&digest));
+        Self { out, thread: out.thread.unwrap_or(ts), title, overflow }
     }
 }
 

@@ -6,6 +6,8 @@ use bollard::query_parameters::{RestartContainerOptionsBuilder, StopContainerOpt
 use super::Attempt;
 use super::engine::{Container, Engine, Fault, fault};
 use super::fields::Job;
+use crate::domain::sentence::{Sentence, sentence};
+use crate::executor::listed;
 
 /// Changes every target. The fact `changed` names those that were.
 pub(super) async fn all(
@@ -13,7 +15,7 @@ pub(super) async fn all(
     targets: &[Container],
     job: &Job,
     attempt: &mut Attempt<'_>,
-) -> Result<String, Fault> {
+) -> Result<Sentence, Fault> {
     let mut changed: Vec<&str> = Vec::new();
     for target in targets {
         attempt.found("changed", changed.clone());
@@ -22,16 +24,33 @@ pub(super) async fn all(
         attempt.sent = false;
         answer.map_err(|error| {
             let rest: Vec<&str> = targets[changed.len() + 1..].iter().map(|target| target.name.as_str()).collect();
-            let left = if rest.is_empty() { String::new() } else { format!("; not tried: {}", rest.join(", ")) };
-            match fault(&format!("{} {}", job.verb(), target.name), &error) {
-                Fault::Failed(why) => Fault::Failed(why + &left),
-                Fault::Lost(why) => Fault::Lost(why + &left),
+            let with_rest = |why| match rest.is_empty() {
+                true => why,
+                false => sentence!("action.docker_not_tried", why, rest => listed(&rest)),
+            };
+            match fault(change(job, &target.name), &error) {
+                Fault::Failed(why) => Fault::Failed(with_rest(why)),
+                Fault::Lost(why) => Fault::Lost(with_rest(why)),
             }
         })?;
         changed.push(&target.name);
     }
     attempt.found("changed", changed.clone());
-    Ok(format!("{}: {}", job.verb(), changed.join(", ")))
+    let names = listed(&changed);
+    Ok(match job {
+        Job::Restart { .. } => sentence!("action.docker_restarted", names),
+        Job::Stop { .. } => sentence!("action.docker_stopped", names),
+        _ => sentence!("action.docker_started", names),
+    })
+}
+
+/// What a change would do to these containers.
+pub(super) fn change(job: &Job, names: &str) -> Sentence {
+    match job {
+        Job::Restart { .. } => sentence!("action.docker_restart", names),
+        Job::Stop { .. } => sentence!("action.docker_stop", names),
+        _ => sentence!("action.docker_start", names),
+    }
 }
 
 async fn one(engine: &Engine, target: &Container, job: &Job) -> Result<(), bollard::errors::Error> {

@@ -12,6 +12,7 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 use serde_json::{Value, json};
 
 use super::fields::Selector;
+use crate::domain::sentence::{Sentence, sentence};
 use crate::executor::Tools;
 
 /// Where the engine listens unless the configuration says otherwise.
@@ -26,9 +27,9 @@ const ONE_OFF: &str = "com.docker.compose.oneoff";
 #[derive(Debug)]
 pub(super) enum Fault {
     /// It certainly did not come about.
-    Failed(String),
+    Failed(Sentence),
     /// It was sent, and nobody answered.
-    Lost(String),
+    Lost(Sentence),
 }
 
 /// A container as the engine lists it.
@@ -119,7 +120,7 @@ impl Engine {
                 let label = |key: &str, value: &Option<String>| value.as_ref().map(|value| format!("{key}={value}"));
                 [label(PROJECT, project), label(SERVICE, service)].into_iter().flatten().collect()
             }
-            Selector::Name(_) => Vec::new(),
+            Selector::Name { .. } => Vec::new(),
         };
         let options = ListContainersOptionsBuilder::default()
             .all(true)
@@ -130,10 +131,10 @@ impl Engine {
         let one_off = |summary: &ContainerSummary| {
             summary.labels.as_ref().and_then(|labels| labels.get(ONE_OFF)).is_some_and(|value| value == "True")
         };
-        let by_name = matches!(selector, Selector::Name(_));
+        let by_name = matches!(selector, Selector::Name { .. });
         let mut containers: Vec<Container> =
             listed.into_iter().filter(|summary| by_name || !one_off(summary)).map(Container::new).collect();
-        if let Selector::Name(name) = selector {
+        if let Selector::Name { container: name } = selector {
             containers.retain(|container| container.name == *name);
         }
         containers.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
@@ -141,16 +142,18 @@ impl Engine {
     }
 }
 
-fn away(address: &str, error: &Error) -> String {
-    format!(
-        "the Docker engine at {address} does not answer: {}; see that it runs, and that the bot may use its socket",
-        causes(error)
-    )
+fn away(address: &str, error: &Error) -> Sentence {
+    sentence!("action.docker_away", address, why => causes(error))
+}
+
+/// What went wrong with one container.
+pub(super) fn of_one(container: &Container, error: &Error) -> Fault {
+    Fault::Failed(sentence!("action.docker_went_wrong", what => &container.name, why => causes(error)))
 }
 
 /// What an error of a request that changes something means.
-pub(super) fn fault(what: &str, error: &Error) -> Fault {
-    let why = format!("{what}: {}", causes(error));
+pub(super) fn fault(what: Sentence, error: &Error) -> Fault {
+    let why = sentence!("action.docker_went_wrong", what, why => causes(error));
     match error {
         // A proxy in front of the engine did not hear how it ended.
         Error::DockerResponseServerError { status_code: 502 | 504, .. } => Fault::Lost(why),
@@ -160,7 +163,7 @@ pub(super) fn fault(what: &str, error: &Error) -> Fault {
     }
 }
 
-/// An error in words, with what led to it.
+/// An error as it came, with what led to it.
 pub(super) fn causes(error: &Error) -> String {
     if let Error::DockerResponseServerError { message, .. } = error {
         return message.trim().to_owned();

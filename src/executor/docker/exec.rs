@@ -7,7 +7,9 @@ use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
 
 use super::Attempt;
-use super::engine::{Container, Engine, Fault, fault};
+use super::engine::{Container, Engine, Fault, fault, of_one};
+use crate::domain::sentence::{Sentence, sentence};
+use crate::executor::listed;
 use crate::executor::output::{Pipe, Recorded, beginning};
 
 /// Bytes of standard output that the `stdout` fact holds.
@@ -21,8 +23,7 @@ pub(super) async fn run(
     target: &Container,
     (argv, ok): (&[String], &[i64]),
     attempt: &mut Attempt<'_>,
-) -> Result<String, Fault> {
-    let what = format!("exec in {}", target.name);
+) -> Result<Sentence, Fault> {
     let config = CreateExecOptions {
         cmd: Some(argv.to_vec()),
         attach_stdout: Some(true),
@@ -31,17 +32,17 @@ pub(super) async fn run(
     };
     // Nothing runs yet: the engine only writes it down.
     let created = engine.docker.create_exec(&target.id, config).await;
-    let id = created.map_err(|error| Fault::Failed(format!("{what}: {}", super::engine::causes(&error))))?.id;
+    let id = created.map_err(|error| of_one(target, &error))?.id;
     attempt.sent = true;
     let ended = record(engine, &id, attempt).await;
     attempt.sent = false;
-    match ended.map_err(|error| fault(&what, &error))? {
-        None => Err(Fault::Lost(format!("{what}: the connection ended before the program did"))),
+    match ended.map_err(|error| fault(Sentence::plain(&target.name), &error))? {
+        None => Err(Fault::Lost(sentence!("action.docker_exec_lost", name => &target.name))),
         Some(code) => {
             attempt.found("exit", code);
             match ok.contains(&code) {
-                true => Ok(format!("exit code {code}")),
-                false => Err(Fault::Failed(format!("{what}: exit code {code}, where {ok:?} is no failure"))),
+                true => Ok(sentence!("action.exit", code)),
+                false => Err(Fault::Failed(sentence!("action.exit_bad", code, ok => listed(ok)))),
             }
         }
     }

@@ -2,11 +2,13 @@
 //! Knows nothing of the engine.
 
 use regex::{Regex, RegexBuilder};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::domain::runbook::Effect;
+use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::text_enum;
+use crate::executor::listed;
 use crate::executor::value::{Span, Text};
 
 /// Log lines that are read from each container where nothing is said.
@@ -93,12 +95,13 @@ pub(super) struct Fields {
 }
 
 /// Which containers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub(super) enum Selector {
     /// Those of a compose project, a service, or both; neither means all.
     Compose { project: Option<String>, service: Option<String> },
     /// The one with this name.
-    Name(String),
+    Name { container: String },
 }
 
 /// A verb with its own fields.
@@ -107,7 +110,7 @@ pub(super) enum Job {
     Ps,
     Inspect,
     Stats,
-    Logs { pattern: Option<Regex>, tail: u32, since: Option<Span> },
+    Logs { pattern: Option<Regex>, tail: u32, since: Option<u64> },
     Restart { grace: Option<i32> },
     Stop { grace: Option<i32> },
     Start,
@@ -116,7 +119,7 @@ pub(super) enum Job {
 
 impl Fields {
     /// The selector and the job, if the fields fit together.
-    pub(super) fn check(self) -> Result<(Selector, Job), String> {
+    pub(super) fn check(self) -> Result<(Selector, Job), Sentence> {
         self.strays()?;
         let selector = self.selector()?;
         let grace = self.grace()?;
@@ -134,7 +137,7 @@ impl Fields {
     }
 
     /// A field of another verb.
-    fn strays(&self) -> Result<(), String> {
+    fn strays(&self) -> Result<(), Sentence> {
         let of = |given: bool, field: &'static str, verbs: &'static [Verb]| (given, field, verbs);
         let fields = [
             of(self.pattern.is_some(), "pattern", &[Verb::Logs]),
@@ -145,61 +148,55 @@ impl Fields {
             of(self.stop_timeout.is_some(), "stop_timeout", &[Verb::Restart, Verb::Stop]),
         ];
         match fields.iter().find(|(given, _, verbs)| *given && !verbs.contains(&self.r#do)) {
-            Some((_, field, verbs)) => {
-                let verbs = verbs.iter().map(|verb| verb.as_str()).collect::<Vec<_>>().join(" or ");
-                Err(format!("{field} goes with `do: {verbs}`, not with `do: {}`", self.r#do))
-            }
+            Some((_, field, verbs)) => Err(
+                sentence!("action.docker_stray", field => *field, verbs => listed(verbs), verb => self.r#do.as_str()),
+            ),
             None => Ok(()),
         }
     }
 
-    fn selector(&self) -> Result<Selector, String> {
+    fn selector(&self) -> Result<Selector, Sentence> {
         let text = |field: &Option<Text>| field.as_ref().map(|Text(text)| text.clone());
         let (project, service) = (text(&self.project), text(&self.service));
         if [&project, &service, &text(&self.container)].into_iter().flatten().any(String::is_empty) {
-            return Err("an empty name would select every container: leave the field out, or fill it".to_owned());
+            return Err(sentence!("action.docker_empty_name"));
         }
         match text(&self.container) {
-            Some(_) if project.is_some() || service.is_some() => {
-                Err("container is given beside project or service: keep one way to choose".to_owned())
-            }
-            Some(name) => Ok(Selector::Name(name)),
+            Some(_) if project.is_some() || service.is_some() => Err(sentence!("action.docker_two_ways")),
+            Some(name) => Ok(Selector::Name { container: name }),
             None if project.is_none() && service.is_none() && self.r#do != Verb::Ps => {
-                Err(format!("`do: {}` needs to know which: give project, service or container", self.r#do))
+                Err(sentence!("action.docker_which", verb => self.r#do.as_str()))
             }
             None => Ok(Selector::Compose { project, service }),
         }
     }
 
-    fn grace(&self) -> Result<Option<i32>, String> {
-        match self.stop_timeout {
-            Some(span) if span.seconds > LONGEST_GRACE => {
-                Err(format!("stop_timeout is at most {LONGEST_GRACE} s: a longer one outlives every step"))
-            }
-            span => Ok(span.and_then(|span| i32::try_from(span.seconds).ok())),
+    fn grace(&self) -> Result<Option<i32>, Sentence> {
+        match self.stop_timeout.as_ref().map(Span::seconds).transpose()? {
+            Some(LONGEST_GRACE..) => Err(sentence!("action.docker_grace", limit => LONGEST_GRACE)),
+            seconds => Ok(seconds.and_then(|seconds| i32::try_from(seconds).ok())),
         }
     }
 
-    fn logs(&self) -> Result<Job, String> {
+    fn logs(&self) -> Result<Job, Sentence> {
         let tail = self.tail.unwrap_or(TAIL);
         if !(1..=LONGEST_TAIL).contains(&tail) {
-            return Err(format!("tail is 1 to {LONGEST_TAIL} lines, not {tail}"));
+            return Err(sentence!("action.docker_tail", limit => LONGEST_TAIL, tail));
         }
         let compile = |Text(text): &Text| {
             let pattern = RegexBuilder::new(text).size_limit(PATTERN).build();
-            pattern.map_err(|error| format!("pattern {text:?} is no regular expression: {error}"))
+            pattern.map_err(|error| sentence!("action.docker_pattern", text, why => error.to_string()))
         };
-        Ok(Job::Logs { pattern: self.pattern.as_ref().map(compile).transpose()?, tail, since: self.since })
+        let pattern = self.pattern.as_ref().map(compile).transpose()?;
+        Ok(Job::Logs { pattern, tail, since: self.since.as_ref().map(Span::seconds).transpose()? })
     }
 
-    fn exec(self) -> Result<Job, String> {
+    fn exec(self) -> Result<Job, Sentence> {
         let argv: Vec<String> = self.argv.unwrap_or_default().into_iter().map(|Text(argument)| argument).collect();
         match argv.first() {
-            None => Err("exec needs argv: the program and its arguments".to_owned()),
-            Some(program) if program.is_empty() => Err("the program has no name".to_owned()),
-            Some(_) if argv.iter().any(|argument| argument.contains('\0')) => {
-                Err("an argument holds a NUL byte, which no program can be given".to_owned())
-            }
+            None => Err(sentence!("action.argv_empty")),
+            Some(program) if program.is_empty() => Err(sentence!("action.argv_no_name")),
+            Some(_) if argv.iter().any(|argument| argument.contains('\0')) => Err(sentence!("action.argv_nul")),
             Some(_) => Ok(Job::Exec { argv, ok: self.ok.unwrap_or_else(|| vec![0]) }),
         }
     }
@@ -226,7 +223,7 @@ impl Job {
             Self::Logs { pattern, tail, since } => json!({
                 "pattern": pattern.as_ref().map(Regex::as_str),
                 "tail": tail,
-                "since": since.map(|span| span.seconds),
+                "since": since,
             }),
             Self::Restart { grace } | Self::Stop { grace } => json!({ "stop_timeout": grace }),
             Self::Exec { argv, ok } => json!({ "argv": argv, "ok": ok }),
@@ -234,16 +231,17 @@ impl Job {
     }
 }
 
-impl std::fmt::Display for Selector {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Selector {
+    /// As people name what it selects.
+    pub(super) fn named(&self) -> Sentence {
         match self {
-            Self::Name(name) => write!(f, "container {name}"),
+            Self::Name { container } => sentence!("action.docker_targets", count => 1, names => container),
             Self::Compose { project: Some(project), service: Some(service) } => {
-                write!(f, "service {service} of project {project}")
+                sentence!("action.docker_service_of", project, service)
             }
-            Self::Compose { project: Some(project), service: None } => write!(f, "project {project}"),
-            Self::Compose { project: None, service: Some(service) } => write!(f, "service {service}"),
-            Self::Compose { project: None, service: None } => f.write_str("all containers"),
+            Self::Compose { project: Some(project), service: None } => sentence!("action.docker_project", project),
+            Self::Compose { project: None, service: Some(service) } => sentence!("action.docker_service", service),
+            Self::Compose { project: None, service: None } => sentence!("action.docker_all"),
         }
     }
 }
@@ -252,26 +250,45 @@ impl std::fmt::Display for Selector {
 mod tests {
     use super::*;
 
-    fn check(with: Value) -> Result<(Selector, Job), String> {
-        serde_json::from_value::<Fields>(with).map_err(|error| error.to_string())?.check()
+    fn check(with: Value) -> Result<(Selector, Job), Sentence> {
+        crate::executor::read::<Fields>(&with)?.check()
+    }
+
+    fn refused(with: &Value) -> Sentence {
+        check(with.clone()).map(|_| ()).expect_err(&with.to_string())
     }
 
     #[test]
     fn a_field_of_another_verb_is_refused_by_name() {
+        for (with, field, verbs, verb) in [
+            (json!({"do": "ps", "argv": ["id"]}), "argv", "exec", "ps"),
+            (json!({"do": "restart", "service": "api", "tail": 5}), "tail", "logs", "restart"),
+            (json!({"do": "start", "service": "api", "stop_timeout": "5s"}), "stop_timeout", "restart, stop", "start"),
+        ] {
+            assert_eq!(refused(&with), sentence!("action.docker_stray", field, verbs, verb), "{with}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
         for (with, says) in [
-            (json!({"do": "ps", "argv": ["id"]}), "argv goes with `do: exec`, not with `do: ps`"),
-            (json!({"do": "restart", "service": "api", "tail": 5}), "tail goes with `do: logs`"),
-            (json!({"do": "start", "service": "api", "stop_timeout": "5s"}), "`do: restart or stop`"),
-            (json!({"do": "exec", "service": "api"}), "exec needs argv"),
-            (json!({"do": "exec", "service": "api", "argv": []}), "exec needs argv"),
-            (json!({"do": "exec", "service": "api", "argv": ["a\0b"]}), "NUL"),
-            (json!({"do": "logs", "service": "api", "pattern": "("}), "no regular expression"),
-            (json!({"do": "logs", "service": "api", "tail": 2001}), "1 to 2000"),
-            (json!({"do": "stop", "service": "api", "stop_timeout": "11m"}), "at most 600 s"),
+            (json!({"do": "exec"}), sentence!("action.argv_empty")),
+            (json!({"do": "exec", "argv": []}), sentence!("action.argv_empty")),
+            (json!({"do": "exec", "argv": ["a\0b"]}), sentence!("action.argv_nul")),
+            (json!({"do": "logs", "tail": 2001}), sentence!("action.docker_tail", limit => 2000, tail => 2001)),
+            (json!({"do": "logs", "since": "soon"}), sentence!("action.no_span", text => "soon")),
+            (json!({"do": "stop", "stop_timeout": "11m"}), sentence!("action.docker_grace", limit => 600)),
+        ] {
+            let mut with = with;
+            with["service"] = json!("api");
+            assert_eq!(refused(&with), says, "{with}");
+        }
+        for (with, says) in [
+            (json!({"do": "logs", "service": "api", "pattern": "("}), "unclosed group"),
             (json!({"do": "rm", "service": "api"}), "unknown variant `rm`"),
             (json!({"do": "exec", "service": "api", "argv": ["id"], "privileged": true}), "privileged"),
         ] {
-            let error = check(with.clone()).map(|_| ()).unwrap_err();
+            let error = format!("{:?}", refused(&with));
             assert!(error.contains(says), "{with}: {error}");
         }
     }
@@ -279,11 +296,12 @@ mod tests {
     #[test]
     fn what_changes_something_says_which_containers() {
         for verb in Verb::ALL.iter().filter(|verb| **verb != Verb::Ps) {
-            let error = check(json!({"do": verb, "argv": (*verb == Verb::Exec).then_some(["id"])})).unwrap_err();
-            assert!(error.contains("give project, service or container"), "{verb}: {error}");
+            let with = json!({"do": verb, "argv": (*verb == Verb::Exec).then_some(["id"])});
+            assert_eq!(refused(&with), sentence!("action.docker_which", verb => verb.as_str()));
         }
-        assert!(check(json!({"do": "stop", "project": ""})).unwrap_err().contains("empty name"));
-        assert!(check(json!({"do": "stop", "project": "shop", "container": "x"})).unwrap_err().contains("keep one"));
-        assert_eq!(check(json!({"do": "ps"})).unwrap().0.to_string(), "all containers");
+        assert_eq!(refused(&json!({"do": "stop", "project": ""})), sentence!("action.docker_empty_name"));
+        let both = json!({"do": "stop", "project": "shop", "container": "x"});
+        assert_eq!(refused(&both), sentence!("action.docker_two_ways"));
+        assert_eq!(check(json!({"do": "ps"})).unwrap().0.named(), sentence!("action.docker_all"));
     }
 }

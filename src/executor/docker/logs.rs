@@ -7,9 +7,10 @@ use futures_util::StreamExt as _;
 use regex::Regex;
 
 use super::Attempt;
-use super::engine::{Container, Engine, Fault, causes};
+use super::engine::{Container, Engine, Fault, of_one};
 use super::look::count;
 use crate::clock::Timestamp;
+use crate::domain::sentence::{Sentence, sentence};
 use crate::executor::output::{Pipe, beginning};
 use crate::executor::redact::Redactor;
 
@@ -36,14 +37,14 @@ pub(super) async fn read(
     wanted: &Wanted<'_>,
     redactor: &Redactor,
     attempt: &mut Attempt<'_>,
-) -> Result<String, Fault> {
+) -> Result<Sentence, Fault> {
     let mut lines = Lines::new(wanted.pattern);
     for target in targets {
         lines.prefix = if targets.len() > 1 { format!("{} | ", target.name) } else { String::new() };
         let mut stream = redactor.stream();
         let mut frames = Box::pin(engine.docker.logs(&target.id, Some(options(wanted))));
         while let Some(frame) = frames.next().await {
-            let frame = frame.map_err(|error| Fault::Failed(format!("{}: {}", target.name, causes(&error))))?;
+            let frame = frame.map_err(|error| of_one(target, &error))?;
             lines.bytes += frame.as_ref().len();
             stream.push(frame.as_ref(), &mut |bytes| lines.push(bytes));
         }
@@ -59,8 +60,11 @@ pub(super) async fn read(
     attempt.found("lines", Vec::from(lines.kept));
     attempt.found("matches", matches);
     attempt.found("bytes", bytes);
-    let kind = if wanted.pattern.is_some() { "lines that match" } else { "lines" };
-    Ok(format!("{matches} {kind} in {}", count(targets)))
+    let what = count(targets);
+    Ok(match wanted.pattern {
+        Some(_) => sentence!("action.docker_matches", count => matches, what),
+        None => sentence!("action.docker_lines", count => matches, what),
+    })
 }
 
 fn options(wanted: &Wanted<'_>) -> bollard::query_parameters::LogsOptions {

@@ -9,13 +9,14 @@ use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
 use super::Attempt;
-use super::engine::{Container, Engine, Fault, causes};
+use super::engine::{Container, Engine, Fault, of_one};
+use crate::domain::sentence::{Sentence, sentence};
 
 /// Most containers that are listed one by one; `total` counts all.
 const LISTED: usize = 200;
 
 /// Facts of a list.
-pub(super) fn list(found: &[Container], attempt: &mut Attempt<'_>) -> String {
+pub(super) fn list(found: &[Container], attempt: &mut Attempt<'_>) -> Sentence {
     let running = found.iter().filter(|container| container.runs()).count();
     let unhealthy = found.iter().filter(|container| container.health() == "unhealthy").count();
     let shown = &found[..found.len().min(LISTED)];
@@ -26,7 +27,7 @@ pub(super) fn list(found: &[Container], attempt: &mut Attempt<'_>) -> String {
     attempt.found("total", found.len());
     attempt.found("running", running);
     attempt.found("unhealthy", unhealthy);
-    format!("{running} of {} running, {unhealthy} unhealthy", found.len())
+    sentence!("action.docker_listed", running, total => found.len(), unhealthy)
 }
 
 /// Facts of each one's state.
@@ -34,15 +35,15 @@ pub(super) async fn inspect(
     engine: &Engine,
     targets: &[Container],
     attempt: &mut Attempt<'_>,
-) -> Result<String, Fault> {
+) -> Result<Sentence, Fault> {
     let asked = targets.iter().map(async |target| {
         let answer = engine.docker.inspect_container(&target.id, None).await;
-        let answer = answer.map_err(|error| Fault::Failed(format!("{}: {}", target.name, causes(&error))))?;
+        let answer = answer.map_err(|error| of_one(target, &error))?;
         Ok(state(target, answer))
     });
     let states: Vec<Value> = try_join_all(asked).await?;
     attempt.found("containers", states);
-    Ok(format!("inspected {}", count(targets)))
+    Ok(sentence!("action.docker_inspected", what => count(targets)))
 }
 
 fn state(target: &Container, answer: ContainerInspectResponse) -> Value {
@@ -62,19 +63,23 @@ fn state(target: &Container, answer: ContainerInspectResponse) -> Value {
 }
 
 /// Facts of each one's use of processor and memory, over about a second.
-pub(super) async fn stats(engine: &Engine, targets: &[Container], attempt: &mut Attempt<'_>) -> Result<String, Fault> {
+pub(super) async fn stats(
+    engine: &Engine,
+    targets: &[Container],
+    attempt: &mut Attempt<'_>,
+) -> Result<Sentence, Fault> {
     let options = StatsOptionsBuilder::default().stream(false).one_shot(false).build();
     let asked = targets.iter().map(async |target| {
         let first = Box::pin(engine.docker.stats(&target.id, Some(options.clone()))).next().await;
         match first {
             Some(Ok(answer)) => Ok(usage(target, &answer)),
-            Some(Err(error)) => Err(Fault::Failed(format!("{}: {}", target.name, causes(&error)))),
-            None => Err(Fault::Failed(format!("{}: the engine measured nothing", target.name))),
+            Some(Err(error)) => Err(of_one(target, &error)),
+            None => Err(Fault::Failed(sentence!("action.docker_no_stats", name => &target.name))),
         }
     });
     let usages: Vec<Value> = try_join_all(asked).await?;
     attempt.found("containers", usages);
-    Ok(format!("measured {}", count(targets)))
+    Ok(sentence!("action.docker_measured", what => count(targets)))
 }
 
 /// The same arithmetic as `docker stats`.
@@ -111,9 +116,9 @@ fn share(part: u64, whole: u64, times: u32) -> f64 {
     (part as f64 / whole as f64 * f64::from(times) * 10_000.0).round() / 100.0
 }
 
-pub(super) fn count(targets: &[Container]) -> String {
+pub(super) fn count(targets: &[Container]) -> Sentence {
     match targets {
-        [one] => one.name.clone(),
-        several => format!("{} containers", several.len()),
+        [one] => Sentence::plain(&one.name),
+        several => sentence!("action.docker_several", count => several.len()),
     }
 }

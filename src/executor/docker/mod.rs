@@ -17,9 +17,10 @@ use self::engine::{Container, Engine, Fault};
 pub use self::fields::Verb;
 use self::fields::{Fields, Job, Selector};
 use super::output::Recorder;
-use super::{Action, ActionSpec, StepContext, Tools, read, schema_of};
+use super::{Action, ActionSpec, StepContext, Tools, command_line, listed, read, schema_of};
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
+use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Outcome, Report};
 
 /// Its row in the table.
@@ -37,13 +38,13 @@ pub(super) const SPEC: ActionSpec = ActionSpec {
 /// The engine's version and the API version spoken with it, for `doctor`.
 ///
 /// # Errors
-/// In words, when it does not answer.
-pub async fn version(tools: &Tools) -> Result<String, String> {
+/// When it does not answer.
+pub async fn version(tools: &Tools) -> Result<String, Sentence> {
     let said = |fault: Fault| match fault {
         Fault::Failed(why) | Fault::Lost(why) => why,
     };
     let engine = Engine::reach(tools, PLANNING).await.map_err(said)?;
-    let version = engine.docker.version().await.map_err(|error| engine::causes(&error))?;
+    let version = engine.docker.version().await.map_err(|error| Sentence::Plain(engine::causes(&error)))?;
     Ok(format!("{}, API {}", version.version.unwrap_or_default(), version.api_version.unwrap_or_default()))
 }
 
@@ -76,20 +77,19 @@ impl Attempt<'_> {
 
 #[async_trait]
 impl Action for DockerStep {
-    fn effect(&self, declared: Option<Effect>) -> Result<Effect, String> {
+    fn effect(&self, declared: Option<Effect>) -> Result<Effect, Sentence> {
         let verb = self.job.verb();
         match (verb.effect(), declared) {
-            (None, None) => Err("nobody can tell what a program in a container does: declare the step's effect \
-                                 (read, change or destroy)"
-                .to_owned()),
+            (None, None) => Err(sentence!("action.docker_exec_effect")),
             (Some(least), Some(declared)) if declared < least => {
-                Err(format!("`do: {verb}` changes containers, so its effect is not {declared}: declare {least}"))
+                let (declared, least) = (declared.as_str(), least.as_str());
+                Err(sentence!("action.docker_effect", verb => verb.as_str(), declared, least))
             }
             (least, declared) => Ok(declared.or(least).unwrap_or(Effect::Read)),
         }
     }
 
-    async fn plan(&self, tools: &Tools) -> Result<Plan, String> {
+    async fn plan(&self, tools: &Tools) -> Result<Plan, Sentence> {
         let verb = self.job.verb();
         let looks = verb.effect() == Some(Effect::Read);
         // What only looks is planned without looking: containers come and go, and no approval hangs on them.
@@ -97,21 +97,25 @@ impl Action for DockerStep {
         let names = targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>().join(", ");
         let mut exact = self.job.exact();
         exact["do"] = json!(verb);
-        exact["selector"] = json!(self.selector.to_string());
+        exact["selector"] = json!(self.selector);
         exact["targets"] = targets.iter().map(|c| json!({"id": c.id, "name": c.name, "image": c.image_id})).collect();
-        let target = match (looks, targets.len()) {
-            (true, _) => self.selector.to_string(),
-            (false, 1) => format!("container {names}"),
-            (false, _) => format!("containers {names}"),
+        let target = match looks {
+            true => self.selector.named(),
+            false => sentence!("action.docker_targets", count => targets.len(), names => names.as_str()),
         };
+        let of = target.clone();
         let line = match &self.job {
-            Job::Exec { argv, .. } => {
-                let argv = shlex::try_join(argv.iter().map(String::as_str));
-                format!("exec in {names}: {}", argv.map_err(|_| "an argument holds a NUL byte")?)
+            Job::Ps => sentence!("action.docker_ps", of),
+            Job::Inspect => sentence!("action.docker_inspect", of),
+            Job::Stats => sentence!("action.docker_stats", of),
+            Job::Logs { pattern: Some(pattern), .. } => {
+                sentence!("action.docker_grep", of, pattern => pattern.as_str())
             }
-            Job::Logs { pattern: Some(pattern), .. } => format!("logs of {target} that match {pattern}"),
-            _ if looks => format!("{verb} of {target}"),
-            _ => format!("{verb} {names}"),
+            Job::Logs { pattern: None, .. } => sentence!("action.docker_logs", of),
+            Job::Restart { .. } | Job::Stop { .. } | Job::Start => change::change(&self.job, &names),
+            Job::Exec { argv, .. } => {
+                sentence!("action.docker_exec", names, argv => command_line(argv.iter().map(String::as_str))?)
+            }
         };
         Ok(Plan { action: SPEC.name.to_owned(), effect: verb.effect().unwrap_or(Effect::Read), target, line, exact })
     }
@@ -121,9 +125,9 @@ impl Action for DockerStep {
         let mut attempt = Attempt { facts: Map::new(), recorder, sent: false };
         let done = tokio::select! {
             biased;
-            () = cx.cancel.cancelled() => Err("stopped: cancelled".to_owned()),
+            () = cx.cancel.cancelled() => Err(sentence!("action.cancelled")),
             done = tokio::time::timeout(cx.timeout, self.attempt(cx, &mut attempt)) => {
-                done.map_err(|_| format!("stopped: not finished after {} s", cx.timeout.as_secs()))
+                done.map_err(|_| cx.not_finished())
             }
         };
         let sent = attempt.sent;
@@ -137,7 +141,7 @@ impl Action for DockerStep {
             Ok(Ok(line)) => Outcome::Done(report(line)),
             Ok(Err(Fault::Failed(why))) => Outcome::Failed(report(why)),
             Ok(Err(Fault::Lost(why))) => cx.half_way(report(why)),
-            Err(why) if sent => cx.half_way(report(format!("{why}; the engine may still be doing it"))),
+            Err(why) if sent => cx.half_way(report(sentence!("action.docker_half_way", why))),
             Err(why) => Outcome::Failed(report(why)),
         }
     }
@@ -145,7 +149,7 @@ impl Action for DockerStep {
 
 impl DockerStep {
     /// The containers that it acts on now.
-    async fn targets(&self, tools: &Tools) -> Result<Vec<Container>, String> {
+    async fn targets(&self, tools: &Tools) -> Result<Vec<Container>, Sentence> {
         let look = async {
             let engine = Engine::reach(tools, PLANNING).await?;
             self.pick(engine.containers(&self.selector).await?)
@@ -153,34 +157,32 @@ impl DockerStep {
         match tokio::time::timeout(PLANNING, look).await {
             Ok(Ok(targets)) => Ok(targets),
             Ok(Err(Fault::Failed(why) | Fault::Lost(why))) => Err(why),
-            Err(_) => Err(format!("the Docker engine did not answer within {} s", PLANNING.as_secs())),
+            Err(_) => Err(sentence!("action.docker_slow", seconds => PLANNING.as_secs())),
         }
     }
 
     /// Of the containers that the selector means, those that the verb is for.
     fn pick(&self, mut found: Vec<Container>) -> Result<Vec<Container>, Fault> {
-        let verb = self.job.verb();
         if let Job::Ps = self.job {
             return Ok(found);
         }
+        let selector = self.selector.named();
         let running = matches!(self.job, Job::Exec { .. } | Job::Stats);
         found.retain(|container| container.runs() || !running);
         let names = || found.iter().map(|container| container.name.as_str()).collect::<Vec<_>>().join(", ");
         let wrong = match found.len() {
-            0 if running => format!("nothing that runs matches {}; `do: ps` lists what there is", self.selector),
-            0 => format!("nothing matches {}; `do: ps` lists what there is", self.selector),
+            0 if running => sentence!("action.docker_none_runs", selector),
+            0 => sentence!("action.docker_none", selector),
             2.. if matches!(self.job, Job::Exec { .. }) => {
-                format!("{} means several: {}; name one with container", self.selector, names())
+                sentence!("action.docker_not_one", selector, names => names())
             }
-            count if count > TARGETS => {
-                format!("{} means {count} containers, and one step may {verb} {TARGETS}: be narrower", self.selector)
-            }
+            count if count > TARGETS => sentence!("action.docker_too_many", selector, count, limit => TARGETS),
             _ => return Ok(found),
         };
         Err(Fault::Failed(wrong))
     }
 
-    async fn attempt(&self, cx: &StepContext, attempt: &mut Attempt<'_>) -> Result<String, Fault> {
+    async fn attempt(&self, cx: &StepContext, attempt: &mut Attempt<'_>) -> Result<Sentence, Fault> {
         let engine = Engine::reach(&cx.tools, cx.timeout).await?;
         let targets = self.pick(engine.containers(&self.selector).await?)?;
         match &self.job {
@@ -188,7 +190,7 @@ impl DockerStep {
             Job::Inspect => look::inspect(&engine, &targets, attempt).await,
             Job::Stats => look::stats(&engine, &targets, attempt).await,
             Job::Logs { pattern, tail, since } => {
-                let since = since.map(|span| cx.started_at.before(Duration::from_secs(span.seconds)));
+                let since = since.map(|seconds| cx.started_at.before(Duration::from_secs(seconds)));
                 let wanted = logs::Wanted { pattern: pattern.as_ref(), tail: *tail, since };
                 logs::read(&engine, &targets, &wanted, &cx.tools.redactor, attempt).await
             }
@@ -202,7 +204,9 @@ impl DockerStep {
             }
             Job::Exec { argv, ok } => {
                 let [target] = targets.as_slice() else {
-                    return Err(Fault::Failed("exec is for one container".to_owned()));
+                    let names = targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>();
+                    let selector = self.selector.named();
+                    return Err(Fault::Failed(sentence!("action.docker_not_one", selector, names => listed(&names))));
                 };
                 exec::run(&engine, target, (argv, ok), attempt).await
             }

@@ -15,6 +15,7 @@ use x509_cert::der::Decode as _;
 
 use super::client::{CONNECT, lookup};
 use crate::clock::Timestamp;
+use crate::domain::sentence::{Sentence, sentence};
 
 /// Seconds of a day.
 const DAY: i64 = 24 * 3600;
@@ -23,32 +24,37 @@ const DAY: i64 = 24 * 3600;
 /// `issuer`.
 ///
 /// # Errors
-/// In words, when the server cannot be reached or shows no certificate.
-pub(super) async fn look(url: &Url, now: Timestamp) -> Result<Value, String> {
+/// When the server cannot be reached or shows no certificate.
+pub(super) async fn look(url: &Url, now: Timestamp) -> Result<Value, Sentence> {
     let der = tokio::time::timeout(CONNECT, handshake(url))
         .await
-        .map_err(|_| format!("no TLS handshake within {} s", CONNECT.as_secs()))??;
+        .map_err(|_| sentence!("action.http_no_handshake", seconds => CONNECT.as_secs()))??;
     describe(&der, now)
 }
 
-async fn handshake(url: &Url) -> Result<CertificateDer<'static>, String> {
+async fn handshake(url: &Url) -> Result<CertificateDer<'static>, Sentence> {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let addresses = lookup(&host, url.port_or_known_default().unwrap_or(443)).await?;
-    let provider = CryptoProvider::get_default().ok_or("no TLS provider is installed")?;
+    let provider = CryptoProvider::get_default().ok_or_else(|| sentence!("action.http_no_tls"))?;
     let config = ClientConfig::builder()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider.signature_verification_algorithms)))
         .with_no_client_auth();
-    let name = ServerName::try_from(host).map_err(|error| error.to_string())?;
-    let stream = TcpStream::connect(addresses.as_slice()).await.map_err(|error| error.to_string())?;
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|error| error.to_string())?;
+    let name = ServerName::try_from(host).map_err(broken)?;
+    let stream = TcpStream::connect(addresses.as_slice()).await.map_err(broken)?;
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(broken)?;
     let (_, connection) = stream.get_ref();
     let shown = connection.peer_certificates().and_then(<[_]>::first);
-    shown.map(|leaf| leaf.clone().into_owned()).ok_or_else(|| "the server shows no certificate".to_owned())
+    shown.map(|leaf| leaf.clone().into_owned()).ok_or_else(|| sentence!("action.http_no_certificate"))
 }
 
-fn describe(der: &[u8], now: Timestamp) -> Result<Value, String> {
-    let certificate = x509_cert::Certificate::from_der(der).map_err(|error| format!("its certificate: {error}"))?;
+fn broken(why: impl std::fmt::Display) -> Sentence {
+    sentence!("action.http_not_reached", why => why.to_string())
+}
+
+fn describe(der: &[u8], now: Timestamp) -> Result<Value, Sentence> {
+    let certificate = x509_cert::Certificate::from_der(der)
+        .map_err(|error| sentence!("action.http_bad_certificate", why => error.to_string()))?;
     let tbs = &certificate.tbs_certificate;
     let not_after = i64::try_from(tbs.validity.not_after.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
     Ok(json!({

@@ -11,6 +11,8 @@ use reqwest::redirect::{Attempt, Policy};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
+use crate::domain::sentence::{Sentence, sentence};
+
 /// Longest wait for a connection, TLS included.
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
 /// Redirects that are followed on the same host.
@@ -27,13 +29,15 @@ pub fn client() -> &'static reqwest::Client {
 /// A client that follows redirects on the same host, or trusts further authorities (PEM).
 ///
 /// # Errors
-/// In words, when the authorities cannot be read.
-pub(super) fn build(follow: bool, authorities: &[u8]) -> Result<reqwest::Client, String> {
+/// When the authorities cannot be read.
+pub(super) fn build(follow: bool, authorities: &[u8]) -> Result<reqwest::Client, Sentence> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     for certificate in CertificateDer::pem_slice_iter(authorities) {
         let added = certificate.map_err(|error| error.to_string()).map(|der| roots.add(der));
-        added.and_then(|added| added.map_err(|error| error.to_string())).map_err(|why| format!("authority: {why}"))?;
+        added
+            .and_then(|added| added.map_err(|error| error.to_string()))
+            .map_err(|why| sentence!("action.http_bad_authority", why))?;
     }
     let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     reqwest::Client::builder()
@@ -46,20 +50,20 @@ pub(super) fn build(follow: bool, authorities: &[u8]) -> Result<reqwest::Client,
         .pool_max_idle_per_host(0)
         .user_agent(concat!("sereno/", env!("CARGO_PKG_VERSION")))
         .build()
-        .map_err(|error| error.to_string())
+        .map_err(|error| why(error, "action.http_not_reached"))
 }
 
 /// A URL that may be asked.
 ///
 /// # Errors
-/// In words: not http or https, no host, a password in it, or a forbidden address.
-pub(super) fn url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("{text:?} is not a URL: {error}"))?;
+/// Not http or https, no host, a password in it, or a forbidden address.
+pub(super) fn url(text: &str) -> Result<Url, Sentence> {
+    let url = Url::parse(text).map_err(|error| sentence!("action.http_no_url", text, why => error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!("{text:?}: only http and https are spoken"));
+        return Err(sentence!("action.http_scheme", text));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("a URL may hold no user and no password: use a header with {secret: name}".to_owned());
+        return Err(sentence!("action.http_password"));
     }
     match literal(&url).filter(|address| forbidden(*address)) {
         Some(address) => Err(refusal(&address.to_string())),
@@ -68,8 +72,9 @@ pub(super) fn url(text: &str) -> Result<Url, String> {
 }
 
 /// The addresses of a URL's host, none of them forbidden.
-pub(super) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
-    let found = tokio::net::lookup_host((host, port)).await.map_err(|error| format!("{host}: {error}"))?;
+pub(super) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, Sentence> {
+    let found = tokio::net::lookup_host((host, port)).await;
+    let found = found.map_err(|error| sentence!("action.http_no_address", host, why => error.to_string()))?;
     let found: Vec<SocketAddr> = found.collect();
     match found.iter().any(|address| forbidden(address.ip())) {
         true => Err(refusal(host)),
@@ -77,9 +82,30 @@ pub(super) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, Str
     }
 }
 
-fn refusal(what: &str) -> String {
-    format!("{what} is a link-local address, where clouds hand out a machine's credentials: it is never asked")
+fn refusal(what: &str) -> Sentence {
+    sentence!("action.http_link_local", what)
 }
+
+/// Why there is no answer: what we refused ourselves, or else the sentence `key` with the error and everything that
+/// led to it; without the URL, which the plan shows.
+pub(super) fn why(error: reqwest::Error, key: &'static str) -> Sentence {
+    let error = error.without_url();
+    let mut line = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(inner) = cause {
+        if let Some(Refused(own)) = inner.downcast_ref() {
+            return own.clone();
+        }
+        line = format!("{line}: {inner}");
+        cause = inner.source();
+    }
+    sentence!(key, why => line)
+}
+
+/// A sentence of ours on its way through the driver.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?}")]
+struct Refused(Sentence);
 
 /// Link-local addresses in every spelling, and the metadata service's other address. Loopback and private networks
 /// are where operations happen, and are allowed.
@@ -120,7 +146,7 @@ struct Guarded;
 impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let found = lookup(name.as_str(), 0).await?;
+            let found = lookup(name.as_str(), 0).await.map_err(Refused)?;
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
@@ -172,6 +198,14 @@ mod tests {
     #[tokio::test]
     async fn the_resolver_refuses_what_a_name_hides() {
         let error = lookup("169.254.169.254", 80).await.unwrap_err();
-        assert!(error.contains("link-local"), "{error}");
+        assert_eq!(error, refusal("169.254.169.254"));
+    }
+
+    #[tokio::test]
+    async fn what_the_resolver_says_arrives_as_our_own_sentence() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let error = client().get("http://no-such-host.invalid/").send().await.unwrap_err();
+        let said = why(error, "action.http_not_reached");
+        assert!(matches!(&said, Sentence::Ours { key, .. } if key == "action.http_no_address"), "{said:?}");
     }
 }

@@ -18,6 +18,7 @@ use super::{Action, ActionSpec, StepContext, Tools, read, schema_of};
 use crate::domain::digest::sha256;
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
+use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Outcome, Report};
 use crate::domain::text_enum;
 
@@ -118,14 +119,14 @@ fn get() -> Method {
 /// Why there is no answer.
 enum Fault {
     /// Nothing has left this machine that a server could have acted on.
-    Before(String),
+    Before(Sentence),
     /// It may have arrived.
-    After(String),
+    After(Sentence),
 }
 
 #[async_trait]
 impl Action for Http {
-    fn effect(&self, declared: Option<Effect>) -> Result<Effect, String> {
+    fn effect(&self, declared: Option<Effect>) -> Result<Effect, Sentence> {
         Ok(declared.unwrap_or(if self.looks() { Effect::Read } else { Effect::Change }))
     }
 
@@ -133,14 +134,14 @@ impl Action for Http {
         self.headers.values().chain(&self.body).filter_map(SecretText::secret).map(str::to_owned).collect()
     }
 
-    async fn plan(&self, _tools: &Tools) -> Result<Plan, String> {
+    async fn plan(&self, _tools: &Tools) -> Result<Plan, Sentence> {
         let url = client::url(&self.url.0)?;
         let authority = self.authority().await?;
         Ok(Plan {
             action: SPEC.name.to_owned(),
             effect: Effect::Read, // at least; a POST may be a search, so the step says it
-            target: url.host_str().unwrap_or_default().to_owned(),
-            line: format!("{} {url}", self.method),
+            target: Sentence::plain(url.host_str().unwrap_or_default()),
+            line: Sentence::Plain(format!("{} {url}", self.method)),
             exact: json!({
                 "method": self.method,
                 "url": url.as_str(),
@@ -159,20 +160,20 @@ impl Action for Http {
         let mut facts = Map::new();
         let stopped = tokio::select! {
             biased;
-            () = cx.cancel.cancelled() => Err(Fault::After("cancelled before the answer was complete".to_owned())),
+            () = cx.cancel.cancelled() => Err(Fault::After(sentence!("action.cancelled"))),
             done = tokio::time::timeout(cx.timeout, self.exchange(cx, &mut facts)) => done.unwrap_or_else(|_| {
-                Err(Fault::After(format!("no complete answer within {} s", cx.timeout.as_secs())))
+                Err(Fault::After(sentence!("action.http_no_answer", seconds => cx.timeout.as_secs())))
             }),
         };
         let status = facts.get("status").and_then(Value::as_u64).unwrap_or_default();
         let report = |line| Report { facts: Value::Object(facts), line, output: None };
         match stopped {
-            Ok(()) if self.is_ok(cx.effect, status) => Outcome::Done(report(format!("status {status}"))),
+            Ok(()) if self.is_ok(cx.effect, status) => Outcome::Done(report(sentence!("action.http_status", status))),
             // These two say that nothing was done; of other server errors nobody knows how far it came.
             Ok(()) if status < 500 || matches!(status, 501 | 503) => {
-                Outcome::Failed(report(format!("the server refused with status {status}")))
+                Outcome::Failed(report(sentence!("action.http_refused", status)))
             }
-            Ok(()) => cx.half_way(report(format!("the server failed with status {status}"))),
+            Ok(()) => cx.half_way(report(sentence!("action.http_failed", status))),
             Err(Fault::Before(why)) => Outcome::Failed(report(why)),
             Err(Fault::After(why)) => cx.half_way(report(why)),
         }
@@ -185,18 +186,18 @@ impl Http {
     }
 
     /// What can be told without a network.
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Sentence> {
         if self.body.is_some() && self.json.is_some() {
-            return Err("body and json are both given: keep one".to_owned());
+            return Err(sentence!("action.http_two_bodies"));
         }
         // Only what is a URL for certain; the rest may come from an argument, and is judged by the plan.
         if self.url.0.contains("://") {
             client::url(&self.url.0)?;
         }
         for (name, text) in &self.headers {
-            HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name:?} cannot be a header's name"))?;
+            header_name(name)?;
             if let SecretText::Plain(Text(text)) = text {
-                HeaderValue::from_str(text).map_err(|_| format!("header {name}: a value is one line of text"))?;
+                header_value(name, text)?;
             }
         }
         Ok(())
@@ -209,10 +210,10 @@ impl Http {
         }
     }
 
-    async fn authority(&self) -> Result<Option<Vec<u8>>, String> {
+    async fn authority(&self) -> Result<Option<Vec<u8>>, Sentence> {
         let Some(Text(path)) = &self.authority else { return Ok(None) };
-        let file = tokio::fs::read(path).await.map_err(|error| format!("authority {path:?}: {error}"))?;
-        Ok(Some(file))
+        let file = tokio::fs::read(path).await;
+        file.map(Some).map_err(|error| sentence!("action.http_no_authority", path, why => error.to_string()))
     }
 
     async fn exchange(&self, cx: &StepContext, facts: &mut Map<String, Value>) -> Result<(), Fault> {
@@ -227,10 +228,11 @@ impl Http {
             facts.insert("tls".to_owned(), certificate);
         }
         let start = Instant::now();
-        let response = client.execute(request).await.map_err(|error| {
-            let before = error.is_connect() || error.is_builder();
-            if before { Fault::Before(causes(error)) } else { Fault::After(causes(error)) }
-        })?;
+        let response =
+            client.execute(request).await.map_err(|error| match error.is_connect() || error.is_builder() {
+                true => Fault::Before(client::why(error, "action.http_not_reached")),
+                false => Fault::After(client::why(error, "action.http_broken")),
+            })?;
         facts.insert("status".to_owned(), response.status().as_u16().into());
         facts.insert("headers".to_owned(), safe_headers(response.headers()));
         let body = self.body(response, cx, facts).await;
@@ -238,11 +240,11 @@ impl Http {
         body
     }
 
-    fn request(&self, url: Url, cx: &StepContext) -> Result<Request, String> {
-        let method = self.method.as_str().parse().map_err(|_| "this method is not spoken")?;
+    fn request(&self, url: Url, cx: &StepContext) -> Result<Request, Sentence> {
+        let method = self.method.as_str().parse().map_err(|_| sentence!("action.http_method"))?;
         let mut request = Request::new(method, url);
         if !self.looks() {
-            let key = HeaderValue::from_str(&cx.idempotency_key).map_err(|error| error.to_string())?;
+            let key = header_value("idempotency-key", &cx.idempotency_key)?;
             request.headers_mut().insert("idempotency-key", key);
         }
         if let Some(json) = &self.json {
@@ -253,9 +255,8 @@ impl Http {
             *request.body_mut() = Some(body.reveal(&cx.tools)?.into());
         }
         for (name, text) in &self.headers {
-            let header = HeaderName::from_bytes(name.as_bytes()).map_err(|error| error.to_string())?;
-            let mut value = HeaderValue::from_str(&text.reveal(&cx.tools)?)
-                .map_err(|_| format!("header {name}: a value is one line of text"))?;
+            let header = header_name(name)?;
+            let mut value = header_value(name, &text.reveal(&cx.tools)?)?;
             value.set_sensitive(text.secret().is_some());
             request.headers_mut().insert(header, value);
         }
@@ -270,7 +271,9 @@ impl Http {
     ) -> Result<(), Fault> {
         let mut bytes = Vec::new();
         let mut truncated = false;
-        while let Some(chunk) = response.chunk().await.map_err(|error| Fault::After(causes(error)))? {
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| Fault::After(client::why(error, "action.http_broken")))?
+        {
             let room = chunk.len().min(READ - bytes.len());
             bytes.extend_from_slice(&chunk[..room]);
             truncated = room < chunk.len();
@@ -296,14 +299,10 @@ fn safe_headers(headers: &HeaderMap) -> Value {
         .into()
 }
 
-/// An error with everything that led to it; without the URL, which the plan shows.
-fn causes(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut line = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(inner) = cause {
-        line = format!("{line}: {inner}");
-        cause = inner.source();
-    }
-    line
+fn header_name(name: &str) -> Result<HeaderName, Sentence> {
+    HeaderName::from_bytes(name.as_bytes()).map_err(|_| sentence!("action.http_header_name", name))
+}
+
+fn header_value(name: &str, text: &str) -> Result<HeaderValue, Sentence> {
+    HeaderValue::from_str(text).map_err(|_| sentence!("action.http_header_value", name))
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::text::Statement;
 use crate::domain::runbook::Effect;
+use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::text_enum;
 
 /// Words that a query begins with, and whether what follows may stand in a FROM clause.
@@ -110,43 +111,39 @@ pub(super) enum Work {
 
 impl Fields {
     /// The step, if the fields fit together.
-    pub(super) fn check(self) -> Result<Sql, String> {
+    pub(super) fn check(self) -> Result<Sql, Sentence> {
         if self.statement.is_none() && (self.expect_rows.is_some() || self.transaction.is_some()) {
-            return Err("expect_rows and transaction go with statement".to_owned());
+            return Err(sentence!("action.sql_stray"));
         }
         let work = match (&self.query, &self.statement, self.show) {
             (Some(text), None, None) => query(text)?,
             (None, Some(text), None) => statement(text, self.expect_rows, self.transaction.unwrap_or(true))?,
             (None, None, Some(show)) => Work::Show(show),
-            _ => return Err("give one of query, statement and show".to_owned()),
+            _ => return Err(sentence!("action.sql_one_of")),
         };
         let (wanted, given) = (work.values(), self.params.len());
         if wanted != given {
-            return Err(format!("the SQL uses {wanted} values ($1, $2, …) and params holds {given}"));
+            return Err(sentence!("action.sql_values", wanted, given));
         }
         Ok(Sql { database: self.database.secret, work, params: self.params })
     }
 }
 
-fn query(text: &str) -> Result<Work, String> {
-    let statement = Statement::new(text).map_err(|why| format!("query: {why}"))?;
+fn query(text: &str) -> Result<Work, Sentence> {
+    let statement = Statement::new(text)?;
     match READS.iter().find(|(word, _)| *word == statement.first) {
         Some((_, nests)) => Ok(Work::Query { statement, nests: *nests }),
-        None => Err(format!(
-            "a query begins with SELECT, WITH, VALUES, TABLE, SHOW or EXPLAIN, not with {:?}; what changes something \
-             is a statement",
-            statement.first
-        )),
+        None => Err(sentence!("action.sql_no_query", word => statement.first)),
     }
 }
 
-fn statement(text: &str, expect_rows: Option<u64>, transaction: bool) -> Result<Work, String> {
-    let statement = Statement::new(text).map_err(|why| format!("statement: {why}"))?;
+fn statement(text: &str, expect_rows: Option<u64>, transaction: bool) -> Result<Work, Sentence> {
+    let statement = Statement::new(text)?;
     if REFUSED.contains(&statement.first.as_str()) {
-        return Err(format!("{:?} cannot be a step: each statement has a transaction of its own", statement.first));
+        return Err(sentence!("action.sql_no_step", word => statement.first));
     }
     if expect_rows.is_some() && !transaction {
-        return Err("expect_rows needs the transaction: without one nothing can be rolled back".to_owned());
+        return Err(sentence!("action.sql_needs_transaction"));
     }
     Ok(Work::Statement { statement, expect_rows, transaction })
 }
@@ -172,14 +169,16 @@ impl Work {
 
 impl Sql {
     /// One line that shows the text and the values.
-    pub(super) fn line(&self) -> String {
-        let (Work::Query { statement, .. } | Work::Statement { statement, .. }) = &self.work else {
-            return self.exact()["show"].as_str().map(|show| format!("show {show}")).unwrap_or_default();
+    pub(super) fn line(&self) -> Sentence {
+        let statement = match &self.work {
+            Work::Query { statement, .. } | Work::Statement { statement, .. } => statement,
+            Work::Show(Show::Activity) => return sentence!("action.sql_activity"),
+            Work::Show(Show::Sizes) => return sentence!("action.sql_sizes"),
         };
         let text = statement.text.split_whitespace().collect::<Vec<_>>().join(" ");
         let value = |(at, param): (usize, &Param)| format!("${} = {}", at + 1, json!(param));
         let values = self.params.iter().enumerate().map(value).collect::<Vec<_>>().join(", ");
-        if values.is_empty() { text } else { format!("{text} with {values}") }
+        if values.is_empty() { Sentence::Plain(text) } else { sentence!("action.sql_with", text, values) }
     }
 
     /// Everything that will be used.
@@ -201,27 +200,27 @@ impl Sql {
 mod tests {
     use super::*;
 
-    fn check(mut with: Value) -> Result<Sql, String> {
+    fn check(mut with: Value) -> Result<Sql, Sentence> {
         with["database"] = json!({"secret": "shop_db"});
-        serde_json::from_value::<Fields>(with).map_err(|error| error.to_string())?.check()
+        crate::executor::read::<Fields>(&with)?.check()
     }
 
     #[test]
     fn what_does_not_fit_together_is_refused_in_words() {
         for (with, says) in [
-            (json!({}), "one of query, statement and show"),
-            (json!({"query": "SELECT 1", "show": "sizes"}), "one of query, statement and show"),
-            (json!({"query": "DELETE FROM t"}), "what changes something is a statement"),
-            (json!({"query": "SELECT 1; SELECT 2"}), "more than one statement"),
-            (json!({"query": "SELECT $1"}), "uses 1 values ($1, $2, …) and params holds 0"),
-            (json!({"query": "SELECT 1", "params": [1]}), "uses 0 values"),
+            (json!({}), "sql_one_of"),
+            (json!({"query": "SELECT 1", "show": "sizes"}), "sql_one_of"),
+            (json!({"query": "DELETE FROM t"}), "sql_no_query"),
+            (json!({"query": "SELECT 1; SELECT 2"}), "sql_several"),
+            (json!({"query": "SELECT $1"}), "sql_values"),
+            (json!({"query": "SELECT 1", "params": [1]}), "sql_values"),
             (json!({"query": "SELECT $1", "params": [[1]]}), "expected a text, a number"),
-            (json!({"query": "SELECT 1", "expect_rows": 1}), "go with statement"),
-            (json!({"statement": "COMMIT"}), "transaction of its own"),
-            (json!({"statement": "VACUUM", "transaction": false, "expect_rows": 1}), "needs the transaction"),
+            (json!({"query": "SELECT 1", "expect_rows": 1}), "sql_stray"),
+            (json!({"statement": "COMMIT"}), "sql_no_step"),
+            (json!({"statement": "VACUUM", "transaction": false, "expect_rows": 1}), "sql_needs_transaction"),
             (json!({"show": "locks"}), "unknown variant `locks`"),
         ] {
-            let error = check(with.clone()).map(|_| ()).unwrap_err();
+            let error = format!("{:?}", check(with.clone()).map(|_| ()).unwrap_err());
             assert!(error.contains(says), "{with}: {error}");
         }
         let plain = json!({"database": "postgres://ana:hunter2@db/shop", "show": "sizes"});
@@ -240,10 +239,9 @@ mod tests {
     #[test]
     fn a_person_reads_text_and_values_on_one_line() {
         let with = json!({"query": "SELECT *\n  FROM t\n WHERE a = $1 AND b = $2", "params": ["x y", null]});
-        assert_eq!(
-            check(with).unwrap().line(),
-            r#"SELECT * FROM t WHERE a = $1 AND b = $2 with $1 = "x y", $2 = null"#
-        );
-        assert_eq!(check(json!({"show": "sizes"})).unwrap().line(), "show sizes");
+        let text = "SELECT * FROM t WHERE a = $1 AND b = $2";
+        let said = sentence!("action.sql_with", text, values => r#"$1 = "x y", $2 = null"#);
+        assert_eq!(check(with).unwrap().line(), said);
+        assert_eq!(check(json!({"query": "SELECT  1"})).unwrap().line(), Sentence::plain("SELECT 1"));
     }
 }

@@ -20,6 +20,7 @@ use self::session::{Fault, Progress};
 use super::{Action, ActionSpec, StepContext, Tools, read, schema_of};
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
+use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Outcome, Report};
 
 /// Its row in the table.
@@ -40,11 +41,11 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl Action for Sql {
-    fn effect(&self, declared: Option<Effect>) -> Result<Effect, String> {
+    fn effect(&self, declared: Option<Effect>) -> Result<Effect, Sentence> {
         let least = self.work.effect();
         match declared {
             Some(declared) if declared < least => {
-                Err(format!("this statement's effect is not {declared}: declare {least}"))
+                Err(sentence!("action.sql_effect", declared => declared.as_str(), least => least.as_str()))
             }
             declared => Ok(declared.unwrap_or(least)),
         }
@@ -54,11 +55,11 @@ impl Action for Sql {
         vec![self.database.clone()]
     }
 
-    async fn plan(&self, _tools: &Tools) -> Result<Plan, String> {
+    async fn plan(&self, _tools: &Tools) -> Result<Plan, Sentence> {
         Ok(Plan {
             action: SPEC.name.to_owned(),
             effect: self.work.effect(),
-            target: format!("database {}", self.database),
+            target: sentence!("action.sql_database", name => &self.database),
             line: self.line(),
             exact: self.exact(),
         })
@@ -74,13 +75,15 @@ impl Action for Sql {
         };
         let ended = match ended {
             Some(Ok(ended)) => ended,
-            Some(Err(_)) => Err(stopped(&progress, &format!("not finished after {} s", cx.timeout.as_secs()))),
+            Some(Err(_)) => Err(stopped(&progress, cx.not_finished())),
             None => {
                 if let Ok(options) = session::address(&cx.tools, &self.database) {
                     session::stop(&options, &progress).await;
                 }
                 // It may have ended by itself in the meantime: then that is what happened.
-                timeout(LAST_WORD, work).await.unwrap_or_else(|_| Err(stopped(&progress, "cancelled")))
+                timeout(LAST_WORD, work)
+                    .await
+                    .unwrap_or_else(|_| Err(stopped(&progress, sentence!("action.cancelled"))))
             }
         };
         match ended {
@@ -94,8 +97,7 @@ impl Action for Sql {
 /// What was found before the fault, and the fault.
 type Broken = (Value, Fault);
 
-fn stopped(progress: &Progress, why: &str) -> Broken {
-    let why = format!("stopped: {why}");
+fn stopped(progress: &Progress, why: Sentence) -> Broken {
     (Value::Null, if progress.sent() { Fault::Lost(why) } else { Fault::Failed(why) })
 }
 
@@ -115,7 +117,7 @@ impl Sql {
         let opened = session::open(&options, begin, deadline, progress).await;
         let mut connection = opened.map_err(|error| nothing(progress.fault(error)))?;
         if cx.cancel.is_cancelled() {
-            return Err(stopped(progress, "cancelled"));
+            return Err(stopped(progress, sentence!("action.cancelled")));
         }
         progress.sending();
         let report = match &self.work {
@@ -147,9 +149,9 @@ async fn settle(
     let facts = json!({ "affected": affected });
     let wrong = match expected {
         Some(expected) if expected != affected => {
-            format!("{}, where {expected} was expected: rolled back", rows_of(affected))
+            sentence!("action.sql_other_rows", rows => rows_of(affected), expected)
         }
-        _ if cx.cancel.is_cancelled() => "cancelled before it was committed: rolled back".to_owned(),
+        _ if cx.cancel.is_cancelled() => sentence!("action.sql_rolled_back"),
         _ => {
             let committed = connection.execute("COMMIT").await;
             return committed.map(|_| ()).map_err(|error| (facts, progress.fault(error)));
@@ -163,12 +165,12 @@ async fn settle(
 fn found(facts: Map<String, Value>) -> Report {
     let count = facts.get("rows").and_then(Value::as_array).map_or(0, Vec::len);
     let line = match facts.get("truncated") {
-        Some(Value::Bool(true)) => format!("the first {count} rows; there are more"),
+        Some(Value::Bool(true)) => sentence!("action.sql_first_rows", count),
         _ => rows_of(count as u64),
     };
     Report { facts: Value::Object(facts), line, output: None }
 }
 
-fn rows_of(count: u64) -> String {
-    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+fn rows_of(count: u64) -> Sentence {
+    sentence!("action.sql_rows", count)
 }

@@ -9,6 +9,7 @@ use sqlx::{Column as _, PgConnection, Row as _, TypeInfo as _};
 
 use super::fields::{Param, Show, Work};
 use super::session::{Fault, Progress, bound};
+use crate::domain::sentence::{Sentence, sentence};
 use crate::executor::output::beginning;
 use crate::executor::redact::{Redactor, map_text};
 
@@ -70,7 +71,7 @@ pub(super) async fn read(
         Work::Query { statement, nests } => (statement.text.as_str(), *nests),
         Work::Show(Show::Activity) => (ACTIVITY, true),
         Work::Show(Show::Sizes) => (SIZES, true),
-        Work::Statement { .. } => return Err(Fault::Failed("a statement has no rows".to_owned())),
+        Work::Statement { .. } => return Err(Fault::Failed(sentence!("action.sql_no_rows"))),
     };
     let text = match nests {
         true => format!("SELECT left(row_to_json(q)::text, {ROW}) FROM (\n{text}\n) q LIMIT {}", ROWS + 1),
@@ -100,13 +101,13 @@ pub(super) async fn read(
 
 /// A row that the server made JSON of.
 fn nested(row: &PgRow, number: usize) -> Result<Columns, Fault> {
-    let text: String = row.try_get(0).map_err(|error| Fault::Failed(error.to_string()))?;
+    let text: String = row.try_get(0).map_err(|error| Fault::Failed(Sentence::plain(error)))?;
     serde_json::from_str(&text).map_err(|error| {
-        let why = match text.chars().count() {
-            ROW.. => format!("it is longer than {ROW} characters; choose columns, or cut them with left(…)"),
-            _ => format!("{error}; cast its columns to text"),
-        };
-        Fault::Failed(format!("row {} cannot be shown: {why}", number + 1))
+        let row = number + 1;
+        Fault::Failed(match text.chars().count() {
+            ROW.. => sentence!("action.sql_long_row", row, limit => ROW),
+            _ => sentence!("action.sql_odd_row", row, why => error.to_string()),
+        })
     })
 }
 

@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Postgres
 use tokio::time::Instant;
 
 use super::fields::Param;
+use crate::domain::sentence::{Sentence, sentence};
 use crate::executor::Tools;
 
 /// The server gives up this much before the step does, so that it says how it ended.
@@ -20,9 +21,9 @@ const STOPPING: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) enum Fault {
     /// It certainly did not come about.
-    Failed(String),
+    Failed(Sentence),
     /// It was sent, and nobody answered.
-    Lost(String),
+    Lost(Sentence),
 }
 
 /// What others may know of a session while it works.
@@ -48,28 +49,25 @@ impl Progress {
         match error {
             sqlx::Error::Database(error) => {
                 let code = error.code().unwrap_or_default().into_owned();
-                let why = format!("PostgreSQL says: {} ({code})", error.message());
+                let why = sentence!("action.sql_says", message => error.message(), code => code.as_str());
                 // The server went away: perhaps after it had done it.
                 let away = code.starts_with("57P") || code.starts_with("08");
                 if away && self.sent() { Fault::Lost(why) } else { Fault::Failed(why) }
             }
-            error if self.sent() => Fault::Lost(format!("the connection was lost: {error}")),
-            error => Fault::Failed(format!("the database cannot be reached: {error}")),
+            error if self.sent() => Fault::Lost(sentence!("action.sql_lost", why => error.to_string())),
+            error => Fault::Failed(sentence!("action.sql_not_reached", why => error.to_string())),
         }
     }
 }
 
 /// The address that a secret holds. Says nothing of what is in it.
 pub(super) fn address(tools: &Tools, name: &str) -> Result<PgConnectOptions, Fault> {
-    let secret = tools.secrets.get(name).ok_or_else(|| {
-        Fault::Failed(format!("there is no secret {name:?}: add it under secrets: in the configuration"))
-    })?;
+    let secret = tools.secrets.get(name);
+    let secret = secret.ok_or_else(|| Fault::Failed(sentence!("action.no_secret", secret => name)))?;
     let url = secret.reveal().trim();
     let postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
     let options = postgres.then(|| PgConnectOptions::from_str(url).ok()).flatten();
-    let options = options.ok_or_else(|| {
-        Fault::Failed(format!("the secret {name:?} is no address of a PostgreSQL database: write postgres://…"))
-    })?;
+    let options = options.ok_or_else(|| Fault::Failed(sentence!("action.sql_no_address", secret => name)))?;
     Ok(options.application_name("sereno").statement_cache_capacity(0))
 }
 

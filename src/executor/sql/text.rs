@@ -1,6 +1,8 @@
 //! As much of SQL's spelling as is needed to tell an author about mistakes when a runbook is read: where strings and
 //! comments end. The server's own protocol is what refuses a second statement; nothing is ever put together here.
 
+use crate::domain::sentence::{Sentence, sentence};
+
 /// A statement as its author wrote it, without a last semicolon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Statement {
@@ -15,21 +17,21 @@ impl Statement {
     /// Reads one statement.
     ///
     /// # Errors
-    /// In words, when it is none or several.
-    pub(super) fn new(text: &str) -> Result<Self, String> {
+    /// When it is none or several.
+    pub(super) fn new(text: &str) -> Result<Self, Sentence> {
         let bare = bare(text);
         let end = bare.trim_end().trim_end_matches(|c: char| c == ';' || c.is_whitespace()).len();
         let (text, bare) = (&text[..end], &bare[..end]);
         let start = bare.trim_start();
         let first = match start.chars().next() {
-            None => return Err("there is no SQL in it".to_owned()),
+            None => return Err(sentence!("action.sql_empty")),
             Some('(') => "(".to_owned(),
             Some(_) => {
                 start.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default().to_lowercase()
             }
         };
         if bare.contains(';') {
-            return Err("there is more than one statement in it: write one a step".to_owned());
+            return Err(sentence!("action.sql_several"));
         }
         Ok(Self { text: text.trim().to_owned(), first, values: highest(bare) })
     }
@@ -113,7 +115,7 @@ fn highest(bare: &str) -> usize {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<(String, usize), String> {
+    fn read(text: &str) -> Result<(String, usize), Sentence> {
         Statement::new(text).map(|statement| (statement.first, statement.values))
     }
 
@@ -136,10 +138,10 @@ mod tests {
     #[test]
     fn a_second_statement_is_refused() {
         for text in ["SELECT 1; DROP TABLE t", "select ''; select 2", r"select '\'; select 2 --'", "BEGIN; x"] {
-            assert!(read(text).unwrap_err().contains("more than one"), "{text}");
+            assert_eq!(read(text), Err(sentence!("action.sql_several")), "{text}");
         }
         for text in ["", " ; ", "-- nothing"] {
-            assert!(read(text).unwrap_err().contains("no SQL"), "{text}");
+            assert_eq!(read(text), Err(sentence!("action.sql_empty")), "{text}");
         }
     }
 

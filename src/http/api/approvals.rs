@@ -13,6 +13,7 @@ use crate::http::State;
 use crate::http::access::Who;
 use crate::http::fault::Fault;
 use crate::store::{approvals, runs};
+use crate::words::Words;
 
 /// One step that would run.
 #[derive(Serialize, JsonSchema)]
@@ -62,6 +63,7 @@ pub(in crate::http) async fn waiting(state: &State, who: &Who) -> Result<Vec<Wai
     let actor = who.actor(state)?;
     let now = state.engine.clock.now();
     let settings = state.engine.settings.load_full();
+    let words = Words(settings.language);
     let mut db = state.engine.store.read().await?;
     let mut found = Vec::new();
     for approval in approvals::pending(&mut db).await? {
@@ -79,7 +81,7 @@ pub(in crate::http) async fn waiting(state: &State, who: &Who) -> Result<Vec<Wai
             expires_at: approval.expires_at.to_string(),
             short_digest: digest::short(&approval.plan_digest).to_owned(),
             plan_digest: approval.plan_digest,
-            steps: approval.body.steps.into_iter().map(planned).collect(),
+            steps: approval.body.steps.into_iter().map(|step| planned(step, words)).collect(),
             message: run.body.message.to_string(),
             agreed: votes.iter().filter(|vote| vote.yes).count(),
             needed: approval.body.rule.count,
@@ -88,11 +90,11 @@ pub(in crate::http) async fn waiting(state: &State, who: &Who) -> Result<Vec<Wai
     Ok(found)
 }
 
-fn planned(step: PlannedStep) -> PlannedView {
+fn planned(step: PlannedStep, words: Words) -> PlannedView {
     PlannedView {
         title: step.title,
-        line: step.plan.line,
-        target: step.plan.target,
+        line: words.tell(&step.plan.line),
+        target: words.tell(&step.plan.target),
         effect: step.plan.effect.to_string(),
     }
 }

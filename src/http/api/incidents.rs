@@ -6,12 +6,13 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, State as Shared};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
 use super::runs::RunView;
 use crate::domain::alert::{Alert, Labels};
 use crate::domain::incident::{Incident, IncidentState};
+use crate::domain::sentence::Sentence;
 use crate::domain::settings::Settings;
 use crate::domain::timeline::Entry;
 use crate::http::State;
@@ -19,6 +20,7 @@ use crate::http::access::Who;
 use crate::http::fault::Fault;
 use crate::id::IncidentId;
 use crate::store::{incidents as stored, runs, timeline};
+use crate::words::Words;
 
 /// What is shown of an entry's particulars, in this order.
 const TOLD: &[&str] = &[
@@ -28,7 +30,9 @@ const TOLD: &[&str] = &[
     "/annotations/summary",
     "/command",
     "/step",
-    "/line",
+    "/outcome/done/line",
+    "/outcome/failed/line",
+    "/outcome/unknown/line",
     "/state",
     "/text",
     "/reason",
@@ -141,7 +145,9 @@ pub(in crate::http) struct EntryView {
 impl EntryView {
     fn of(entry: Entry, settings: &Settings) -> Self {
         let body = serde_json::from_str(&entry.body).unwrap_or(Value::String(entry.body));
-        let told = TOLD.iter().filter_map(|pointer| body.pointer(pointer)?.as_str()).filter(|text| !text.is_empty());
+        let words = Words(settings.language);
+        let told = TOLD.iter().filter_map(|pointer| Sentence::deserialize(body.pointer(pointer)?).ok());
+        let told = told.map(|sentence| words.tell(&sentence)).filter(|text| !text.is_empty());
         Self {
             seq: entry.seq,
             at: entry.at.to_string(),

@@ -15,6 +15,7 @@ use crate::http::access::Who;
 use crate::http::fault::Fault;
 use crate::id::RunId;
 use crate::store::{runs as stored, steps};
+use crate::words::Words;
 
 /// How many runs are listed.
 const LATEST: i64 = 50;
@@ -115,13 +116,14 @@ pub(in crate::http) struct StepView {
     pub ended_at: Option<String>,
 }
 
-impl From<StepRun> for StepView {
-    fn from(step: StepRun) -> Self {
+impl StepView {
+    /// A step as people see it.
+    fn of(step: StepRun, words: Words) -> Self {
         let report = step.body.report().cloned().unwrap_or_default();
         let verdict = |verdict: &crate::domain::expect::Verdict| VerdictView {
             what: verdict.what.clone(),
-            expected: verdict.expected.clone(),
-            observed: verdict.observed.clone(),
+            expected: words.tell(&verdict.expected),
+            observed: words.tell(&verdict.observed),
             holds: verdict.holds,
         };
         let output = report.output.map(|printed| match printed.left_out {
@@ -133,7 +135,7 @@ impl From<StepRun> for StepView {
             state: step.state.to_string(),
             attempt: step.attempt,
             undoes: step.body.undoes,
-            line: report.line,
+            line: words.tell(&report.line),
             output,
             verdicts: step.body.verdicts.iter().map(verdict).collect(),
             started_at: step.body.started_at.map(|at| at.to_string()),
@@ -172,10 +174,11 @@ pub(in crate::http) async fn run(state: &State, id: String) -> Result<RunPage, F
     let mut db = state.engine.store.read().await?;
     let run = stored::get(&mut db, &id).await?.ok_or(Fault::Missing)?;
     let steps = steps::of_run(&mut db, &id).await?;
+    let settings = state.engine.settings.load_full();
     Ok(RunPage {
         about: run.body.runbook.about.clone(),
-        run: RunView::of(run, &state.engine.settings.load()),
-        steps: steps.into_iter().map(Into::into).collect(),
+        run: RunView::of(run, &settings),
+        steps: steps.into_iter().map(|step| StepView::of(step, Words(settings.language))).collect(),
     })
 }
 

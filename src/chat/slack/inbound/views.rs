@@ -19,7 +19,7 @@ const TITLE: usize = 150;
 /// Says something to somebody who has no message to be told under.
 pub(super) fn notice(words: Words, text: &str) -> SlackView {
     let view = SlackModalView::new(words.get("slack.notice").as_str().into(), vec![paragraph(text)]);
-    SlackView::Modal(view.with_close(words.get("slack.dismiss").as_str().into()))
+    SlackView::Modal(view.with_close(words.get("slack.close").as_str().into()))
 }
 
 /// A page that says one thing.

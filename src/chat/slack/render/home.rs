@@ -25,7 +25,7 @@ pub fn home(words: Words, cards: &[(Option<MessageId>, Card)]) -> SlackView {
         page.push(blocks::note(words.say("slack.cut_console", context! { count => budget.cut() })));
     }
     if cards.is_empty() {
-        page.push(SlackSectionBlock::new().with_text(plain(words.get("slack.unlisted")).into()).into());
+        page.push(SlackSectionBlock::new().with_text(plain(words.get("slack.stranger")).into()).into());
     }
     SlackView::Home(SlackHomeView::new(page))
 }

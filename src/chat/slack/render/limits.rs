@@ -2,6 +2,7 @@
 //! write stays text, wherever it stands.
 
 use serde_json::{Value, json};
+use sereno_fakes::slack::blocks::{Surface, check};
 
 use super::budget::*;
 use super::golden::rendered;
@@ -20,8 +21,15 @@ fn letters(count: usize) -> String {
     "x".repeat(count)
 }
 
+/// A card as it is seen, which the strict fake takes.
 fn shown(card: &Card) -> Rendered {
-    rendered(card, Language::En)
+    let seen = rendered(card, Language::En);
+    taken(&json_of(&seen), Surface::Message);
+    seen
+}
+
+fn taken(blocks: &Value, surface: Surface) {
+    check(blocks, surface, "/blocks", &mut 0).unwrap_or_else(|wrong| panic!("{wrong:?}"));
 }
 
 fn json_of(seen: &Rendered) -> Value {
@@ -185,7 +193,9 @@ fn what_one_person_sees_never_becomes_a_file() {
 
 fn view_of(form: &Form, submit: Option<&str>) -> Value {
     let filling = Filling::Button { message: "01MESSAGE".into(), button: "fill".into() };
-    json!(modal(EN, &filling, form, submit))
+    let view = json!(modal(EN, &filling, form, submit));
+    taken(&view["blocks"], Surface::Modal);
+    view
 }
 
 fn field(input: Input) -> Value {
@@ -193,15 +203,19 @@ fn field(input: Input) -> Value {
     view_of(&form, None)["blocks"][0].clone()
 }
 
+fn inputs(count: usize) -> Vec<Input> {
+    (0..count).map(|n| Input { name: format!("n{n}"), ..Input::default() }).collect()
+}
+
 #[test]
 fn a_form_keeps_its_words_whole() {
-    let form = |length| Form { title: letters(length), inputs: vec![Input::default()] };
+    let form = |length| Form { title: letters(length), inputs: inputs(1) };
     assert_eq!(view_of(&form(VIEW_TITLE), None)["title"]["text"], letters(VIEW_TITLE));
     let long = view_of(&form(VIEW_TITLE + 1), None);
     assert_eq!((&long["title"]["text"], &long["blocks"][0]["text"]["text"]), (&json!("Fill in"), &json!(letters(25))));
     assert_eq!(view_of(&form(1), Some(&letters(VIEW_BUTTON)))["submit"]["text"], letters(VIEW_BUTTON));
     assert_eq!(view_of(&form(1), Some(&letters(VIEW_BUTTON + 1)))["submit"]["text"], "Send");
-    let many = Form { title: "f".into(), inputs: vec![Input::default(); VIEW_BLOCKS + 1] };
+    let many = Form { title: "f".into(), inputs: inputs(VIEW_BLOCKS + 1) };
     let blocks = view_of(&many, None)["blocks"].as_array().unwrap().clone();
     assert_eq!((blocks.len(), &blocks[VIEW_BLOCKS - 1]["text"]["text"]), (VIEW_BLOCKS, &json!("… +2")));
     let long =
@@ -259,6 +273,7 @@ fn a_page_of_many_cards_fits_and_says_what_it_leaves_out() {
         })
         .collect();
     let page = json!(home(EN, &cards));
+    taken(&page["blocks"], Surface::Home);
     let blocks = page["blocks"].as_array().unwrap();
     assert!(blocks.len() <= VIEW_BLOCKS, "{}", blocks.len());
     assert!(blocks.last().unwrap().to_string().contains("The console shows all of it"));
@@ -282,6 +297,9 @@ fn what_strangers_write_stays_text() {
             vec![json_of(&seen), json!(home(Words(language), &[(Some("01MESSAGE".into()), samples::full(hostile))]))];
         let filling = Filling::Button { message: "01MESSAGE".into(), button: "fill".into() };
         values.push(json!(modal(Words(language), &filling, &samples::form(hostile), Some(hostile))));
+        taken(&values[0], Surface::Message);
+        taken(&values[1]["blocks"], Surface::Home);
+        taken(&values[2]["blocks"], Surface::Modal);
         for value in &values {
             inert(value, hostile);
         }

@@ -3,7 +3,7 @@
 //! orders troubles, and reads what came of it. Knows nothing of the app it talks to.
 
 mod args;
-mod blocks;
+pub mod blocks;
 mod calls;
 mod deliver;
 mod forms;

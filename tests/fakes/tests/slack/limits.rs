@@ -260,7 +260,12 @@ async fn what_is_wrong_is_told_with_its_place() {
 #[tokio::test]
 async fn ids_are_unique_and_given_where_they_are_missing() {
     let slack = slack().await;
-    let twice = json!([button(("action_id", json!("a"))), button(("action_id", json!("a")))]);
+    let one = button(("action_id", json!("a")));
+    // In two blocks the same id is two things; in one it is none.
+    post(&slack, json!({"channel": "C1", "blocks": [one, one]})).await;
+    let mut twice = one.clone();
+    twice["elements"].as_array_mut().unwrap().push(one["elements"][0].clone());
+    let twice = json!([twice]);
     let same = json!([{"type": "divider", "block_id": "b"}, {"type": "divider", "block_id": "b"}]);
     for blocks in [twice, same] {
         let answer = call(&slack, "chat.postMessage", json!({"channel": "C1", "blocks": blocks})).await;

@@ -150,6 +150,7 @@ impl Check {
             self.count(&format!("{place}/column_settings"), settings, "table.column_settings");
         }
         self.input = kind == "input";
+        self.action_ids.clear();
         self.fields(place, block, fields, &["type", "block_id"]);
     }
 

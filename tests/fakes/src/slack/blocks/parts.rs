@@ -53,7 +53,7 @@ impl Check {
         }
     }
 
-    /// An action id: once in a message or view, which is more than Slack asks (once in a block).
+    /// An action id: once in a block.
     pub(super) fn action_id(&mut self, place: &str, value: &Value) {
         let id = value.as_str().unwrap_or_default();
         if id.is_empty() {

@@ -63,9 +63,15 @@ fn within(args: &Args, ts: &str) -> bool {
     after && args.text("latest").is_none_or(|latest| at(ts) < at(&latest) || (inclusive && ts == latest))
 }
 
-/// A message with what its thread adds.
-fn in_channel(channel: &Channel, message: &Message, args: &Args) -> Value {
+/// A message with what its thread and its files add.
+fn in_channel(world: &World, channel: &Channel, message: &Message, args: &Args) -> Value {
     let mut json = message.json(args.flag("include_all_metadata"));
+    for file in json.get_mut("files").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(known) = world.files.iter().find(|known| file["id"] == known.id.as_str()) {
+            file["name"] = json!(known.name);
+            file["title"] = json!(known.title);
+        }
+    }
     let replies: Vec<&Message> = channel.messages.iter().filter(|reply| is_reply(reply, &message.ts)).collect();
     if let Some(last) = replies.last() {
         json["thread_ts"] = json!(message.ts);
@@ -90,7 +96,8 @@ pub fn history(world: &mut World, args: &Args) -> Reply {
     }
     let channel = &world.channels[&id];
     let top = channel.messages.iter().rev().filter(|one| one.thread_ts.is_none() || one.broadcast);
-    let all: Vec<Value> = top.filter(|one| within(args, &one.ts)).map(|one| in_channel(channel, one, args)).collect();
+    let all: Vec<Value> =
+        top.filter(|one| within(args, &one.ts)).map(|one| in_channel(world, channel, one, args)).collect();
     let (messages, next) = page(args, &all)?;
     Ok(json!({"messages": messages, "has_more": next["next_cursor"] != "", "pin_count": 0, "response_metadata": next}))
 }
@@ -103,7 +110,8 @@ pub fn replies(world: &mut World, args: &Args) -> Reply {
     let (channel, ts) = (&world.channels[&id], args.need("ts")?);
     let parent = channel.messages.iter().find(|one| one.ts == ts).ok_or("thread_not_found")?;
     let rest = channel.messages.iter().filter(|one| is_reply(one, &ts) && within(args, &one.ts));
-    let all: Vec<Value> = std::iter::once(parent).chain(rest).map(|one| in_channel(channel, one, args)).collect();
+    let all: Vec<Value> =
+        std::iter::once(parent).chain(rest).map(|one| in_channel(world, channel, one, args)).collect();
     let (messages, next) = page(args, &all)?;
     Ok(json!({"messages": messages, "has_more": next["next_cursor"] != "", "response_metadata": next}))
 }
