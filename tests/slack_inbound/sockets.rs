@@ -75,7 +75,6 @@ async fn what_waits_for_slack_delays_no_other_on_the_same_connection() {
         assert!(!reacting.is_finished(), "the other still waits");
         town.slack.clock().advance(std::time::Duration::from_secs(4));
         assert!(!reacting.await.unwrap().acked, "what was not stored is not acknowledged");
-        town.waits(std::time::Duration::from_secs(61));
         assert_eq!(town.notes(1).await, ["Ana: the queue is full"]);
     })
     .await;

@@ -59,7 +59,7 @@ enum End {
     /// Slack wants another one in its place.
     Refresh,
     /// It broke, or Slack closed it.
-    Lost(&'static str),
+    Lost(String),
     /// We stop.
     Stopped,
 }
@@ -74,34 +74,32 @@ pub(super) async fn listen(inbound: &Inbound, api: &Api, stop: &CancellationToke
 async fn keep(inbound: &Inbound, api: &Api, stop: &CancellationToken) {
     let mut wait = AGAIN.0;
     while !stop.is_cancelled() {
+        let began = Instant::now();
         let opened = tokio::select! {
             opened = open(api) => opened,
             () = stop.cancelled() => return,
         };
         let end = match opened {
             Ok(link) => Connection { link, work: JoinSet::new(), heard: Instant::now() }.serve(inbound, stop).await,
-            Err(error) => {
-                tracing::warn!(error, "no connection to Slack");
-                metrics::counter!("sereno_slack_connections_lost_total").increment(1);
-                tokio::select! {
-                    () = sleep(wait) => {}
-                    () = stop.cancelled() => {}
-                }
-                wait = (wait * 2).min(AGAIN.1);
-                continue;
-            }
+            Err(error) => End::Lost(error),
         };
-        wait = AGAIN.0;
         match end {
+            End::Stopped => return,
             End::Refresh => tracing::debug!("Slack renews a connection"),
             End::Lost(why) => {
-                tracing::warn!(why, "a connection to Slack is lost, and is opened again");
+                tracing::warn!(why, "no connection to Slack; it is opened again");
                 metrics::counter!("sereno_slack_connections_lost_total").increment(1);
-                // A server that closes whatever is opened must not be asked without a pause.
-                sleep(AGAIN.0).await;
             }
-            End::Stopped => return,
         }
+        // One that lasted was well, and its successor is wanted at once.
+        if began.elapsed() > AGAIN.1 {
+            wait = AGAIN.0;
+        }
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = stop.cancelled() => {}
+        }
+        wait = (wait * 2).min(AGAIN.1);
     }
 }
 
@@ -140,11 +138,11 @@ impl Connection {
                 },
                 Some(done) = self.work.join_next() => self.acknowledge(done.ok().flatten()).await,
                 _ = ping.tick() => self.say(Message::Ping(Bytes::new())).await,
-                () = sleep_until(self.heard + SILENCE) => break End::Lost("nothing was heard on it"),
+                () = sleep_until(self.heard + SILENCE) => break End::Lost("nothing was heard on it".to_owned()),
                 () = stop.cancelled() => break End::Stopped,
             };
             if !said {
-                break End::Lost("nothing can be said on it");
+                break End::Lost("nothing can be said on it".to_owned());
             }
         };
         if !matches!(end, End::Lost(_)) {
@@ -160,8 +158,8 @@ impl Connection {
         inbound: &Inbound,
     ) -> Option<End> {
         let text = match frame {
-            None | Some(Ok(Message::Close(_))) => return Some(End::Lost("Slack closed it")),
-            Some(Err(_)) => return Some(End::Lost("it broke")),
+            None | Some(Ok(Message::Close(_))) => return Some(End::Lost("Slack closed it".to_owned())),
+            Some(Err(_)) => return Some(End::Lost("it broke".to_owned())),
             Some(Ok(frame)) => {
                 self.heard = Instant::now();
                 match frame {
@@ -182,9 +180,9 @@ impl Connection {
                 Some("warning") => None,
                 Some("link_disabled") => {
                     tracing::error!("Socket Mode is switched off for this app: switch it on at api.slack.com/apps");
-                    Some(End::Lost("Socket Mode is switched off"))
+                    Some(End::Lost("Socket Mode is switched off".to_owned()))
                 }
-                Some("too_many_websockets") => Some(End::Lost("the app has too many connections")),
+                Some("too_many_websockets") => Some(End::Lost("the app has too many connections".to_owned())),
                 _ => Some(End::Refresh),
             },
             (_, Some(_)) => {
