@@ -6,6 +6,7 @@ mod fault;
 mod files;
 mod find;
 mod inbound;
+pub mod manifest;
 mod own;
 mod pace;
 mod people;
