@@ -86,6 +86,17 @@ pub trait House: Send + Sync {
     /// [`Away`].
     async fn root(&self, platform: Platform, channel: &str, external: &str) -> Result<MessageId, Away>;
 
+    /// The root of the thread that a platform knows by this id in this channel of ours, if an incident is dealt with there.
+    ///
+    /// # Errors
+    /// [`Away`].
+    async fn incident_thread(
+        &self,
+        platform: Platform,
+        channel: &str,
+        external: &str,
+    ) -> Result<Option<MessageId>, Away>;
+
     /// Runbooks that this person may ask for in this channel: full name and summary.
     fn runbooks(&self, by: &str, channel: &str) -> Vec<(String, String)>;
 

@@ -104,6 +104,19 @@ impl House for Engine {
         Ok(id)
     }
 
+    async fn incident_thread(
+        &self,
+        platform: Platform,
+        channel: &str,
+        external: &str,
+    ) -> Result<Option<MessageId>, Away> {
+        let mut db = self.store.read().await?;
+        let Some(root) = messages::root_at(&mut db, &Place::channel(platform, channel), external).await? else {
+            return Ok(None);
+        };
+        Ok(incidents::of_thread(&mut db, &root).await?.map(|_| root))
+    }
+
     fn runbooks(&self, by: &str, channel: &str) -> Vec<(String, String)> {
         let settings = self.settings.load();
         let Some(actor) = settings.actor(by, Platform::Console) else { return Vec::new() };

@@ -1,9 +1,11 @@
 //! Slack as a chat platform. Knows Slack's ids, limits and manners; nothing of runbooks, store or engine.
 
 mod api;
+mod door;
 mod fault;
 mod files;
 mod find;
+mod inbound;
 pub mod manifest;
 mod own;
 mod pace;
@@ -11,6 +13,7 @@ mod people;
 mod post;
 pub mod render;
 pub mod scopes;
+mod socket;
 mod troubles;
 mod whisper;
 mod wire;
@@ -20,16 +23,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use minijinja::context;
+use tokio_util::sync::CancellationToken;
 
 pub use self::api::Api;
 pub use self::fault::Fault;
+use self::inbound::Inbound;
 pub use self::own::Own;
 use self::pace::Pace;
 use self::people::People;
-use super::{Chat, ChatError, Outgoing, SlackApp, Standing};
+use super::{Answer, Chat, ChatError, House, Knock, Outgoing, SlackApp, Standing};
 use crate::clock::Clock;
 use crate::domain::actor::Platform;
 use crate::domain::settings::Language;
+use crate::secret::Secret;
 use crate::words::Words;
 
 /// Spoken where nobody hears but the log, which is in English.
@@ -42,6 +48,7 @@ pub struct Slack {
     pace: Pace,
     people: People,
     socket: bool,
+    signing_secret: Option<Secret>,
 }
 
 impl Slack {
@@ -54,6 +61,7 @@ impl Slack {
             people: People::new(app.clock.clone()),
             socket: app.socket,
             clock: app.clock,
+            signing_secret: app.signing_secret,
         }
     }
 }
@@ -70,6 +78,22 @@ impl Chat for Slack {
 
     async fn edit(&self, external: &str, message: Outgoing<'_>) -> Result<(), ChatError> {
         self.change(external, &message).await
+    }
+
+    async fn live(&self, house: Arc<dyn House>, stop: CancellationToken) {
+        if self.socket {
+            socket::listen(&Inbound::new(house, Arc::clone(&self.api)), &self.api, &stop).await;
+        }
+    }
+
+    async fn knock(&self, house: Arc<dyn House>, knock: Knock<'_>) -> Answer {
+        match &self.signing_secret {
+            Some(secret) if !self.socket => {
+                let inbound = Inbound::new(house, Arc::clone(&self.api));
+                door::knock(&inbound, secret, self.clock.now(), knock).await
+            }
+            _ => Answer::status(404),
+        }
     }
 
     async fn standing(&self, identity: &str, groups: &[String]) -> Result<Option<Standing>, ChatError> {
