@@ -82,6 +82,12 @@ pub trait Chat: Send + Sync {
     /// Which one.
     fn platform(&self) -> Platform;
 
+    /// Whether posting or editing again, also by two replicas at once, changes nothing that people see: then nobody
+    /// has to claim its messages.
+    fn repeatable(&self) -> bool {
+        false
+    }
+
     /// Posts a message, and gives the platform's id for it. Posting the same id again must not show it twice.
     ///
     /// # Errors
@@ -153,6 +159,19 @@ pub fn slack(app: SlackApp) -> Option<Arc<dyn Chat>> {
     {
         let _ = app;
         None
+    }
+}
+
+/// What a Slack app is created from; `public_url` is where Slack sends its requests, without it the app uses Socket Mode.
+/// None where this program was built without Slack.
+#[must_use]
+pub fn slack_manifest(name: &str, public_url: Option<&str>, words: Words) -> Option<impl serde::Serialize> {
+    #[cfg(feature = "slack")]
+    return Some(slack::manifest::Manifest::new(name, public_url, words));
+    #[cfg(not(feature = "slack"))]
+    {
+        let _ = (name, public_url, words);
+        None::<()>
     }
 }
 

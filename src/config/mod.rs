@@ -18,6 +18,7 @@ use std::time::Duration;
 use minijinja::context;
 
 use crate::domain::actor::{PersonId, Role};
+use crate::domain::digest;
 use crate::domain::settings::{Language, Settings};
 use crate::problem::Problem;
 use crate::secret::Secret;
@@ -66,6 +67,8 @@ pub struct Config {
     pub log_json: bool,
     /// Which events are logged, as a filter of `tracing`: `info`, or `info,sereno=debug`.
     pub log_level: String,
+    /// Digest of all that is written, the environment's part included, secrets left out.
+    pub digest: String,
     /// What was let pass, and should be said.
     pub warnings: Vec<Problem>,
 }
@@ -118,6 +121,7 @@ impl Config {
         let mut findings = Findings::new(Words(language(&root)), name, text, veil, root.clone());
         overlay::report(&refused, &shape, &mut findings);
         let fitted = fit::fit(&root, &shape, &mut findings);
+        let digest = digest::of(&shape.without_secrets(&fitted));
         let written = serde_json::from_value(fitted).map_err(|error| {
             findings.error(&[], "unfit", context! { why => error.to_string() });
             std::mem::take(&mut findings.problems)
@@ -125,6 +129,7 @@ impl Config {
         let mut config = sections::check(written, &mut findings, env);
         if findings.problems.is_empty() {
             config.warnings = findings.warnings;
+            config.digest = digest;
             return Ok(config);
         }
         findings.problems.sort_by(|left, right| (&left.file, left.line).cmp(&(&right.file, right.line)));

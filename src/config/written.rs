@@ -39,6 +39,8 @@ pub struct Written {
     pub approvals: Approvals,
     /// When the on-call may go on without an approver.
     pub break_glass: BreakGlass,
+    /// How long what is over is kept; the audit trail is kept for ever.
+    pub retention: Retention,
     /// Secrets that runbooks may name; each has exactly one source.
     pub secrets: BTreeMap<String, Source>,
     /// The Docker engine.
@@ -275,6 +277,18 @@ pub struct BreakGlass {
     pub announce: Vec<String>,
 }
 
+/// How long what is over is kept, each at least `2d`. What something open refers to stays.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// Requests that were dealt with, and what schedules have fired; longer than any platform sends a request again.
+    pub requests: String,
+    /// Messages that their platform has.
+    pub messages: String,
+    /// What the steps of finished runs printed; lengths and digests stay.
+    pub outputs: String,
+}
+
 /// Where a secret comes from: exactly one of these.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -387,6 +401,7 @@ impl Default for Written {
             hooks: BTreeMap::new(),
             approvals: Approvals::default(),
             break_glass: BreakGlass::default(),
+            retention: Retention::default(),
             secrets: BTreeMap::new(),
             docker: Docker::default(),
             slack: Slack::default(),
@@ -418,6 +433,12 @@ impl Default for Catalog {
 impl Default for BreakGlass {
     fn default() -> Self {
         Self { after: "10m".to_owned(), severities: vec![Severity::P0, Severity::P1], announce: Vec::new() }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { requests: "7d".to_owned(), messages: "90d".to_owned(), outputs: "90d".to_owned() }
     }
 }
 

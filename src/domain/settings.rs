@@ -49,6 +49,8 @@ pub struct Settings {
     pub break_glass: BreakGlass,
     /// Groups of platforms, and the roles that their members hold.
     pub groups: BTreeMap<Platform, BTreeMap<String, BTreeSet<Role>>>,
+    /// How long what is over is kept.
+    pub retention: Retention,
     /// Where the head of the audit trail is posted, so that chat keeps a copy that nobody here can change.
     pub audit_channel: Option<String>,
 }
@@ -130,6 +132,24 @@ pub struct BreakGlass {
     pub announce: Vec<String>,
 }
 
+/// How long what is over is kept, in seconds. The timeline is kept for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Requests that were dealt with: as long, the same key is the same request.
+    pub requests: u64,
+    /// Messages that their platform has.
+    pub messages: u64,
+    /// What the steps of finished runs printed.
+    pub outputs: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        let days = |count: u64| count * 24 * 3600;
+        Self { requests: days(7), messages: days(90), outputs: days(90) }
+    }
+}
+
 impl Settings {
     /// Whether somebody is one of us: listed, and with no account closed, on whichever platform they act.
     #[must_use]
@@ -155,6 +175,18 @@ impl Settings {
             }
         }
         Some(Actor { id: person.id.clone(), platform, roles })
+    }
+
+    /// The same with everybody in every group that they could be in: who is, only its platform knows.
+    #[must_use]
+    pub fn at_most(&self) -> Self {
+        let mut most = self.clone();
+        for person in most.people.values_mut() {
+            let of = |platform: &Platform| self.groups.get(platform).into_iter().flat_map(BTreeMap::keys).cloned();
+            let full = |platform: &Platform| Standing { gone: false, groups: of(platform).collect() };
+            person.standing = person.identities.keys().map(|platform| (*platform, full(platform))).collect();
+        }
+        most
     }
 
     /// The person with this identity on a platform; on the console the identity is the person's id.

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::Engine;
 use super::answer::Heard;
+use super::record::STREAM;
 use crate::chat::cards::{self, Shift};
 use crate::clock::Timestamp;
 use crate::domain::actor::{Place, SERENO};
@@ -125,7 +126,7 @@ impl Engine {
         let card = cards::handoff(self.desk(&settings), &packet, id);
         self.post_as(tx, &handoff.message, place, &card, reply_to).await?;
         let body = json!({"team": handoff.team, "outgoing": handoff.outgoing, "incoming": handoff.incoming});
-        self.enter(tx, "system".to_owned(), SERENO, EntryKind::HandedOff, body).await?;
+        self.enter(tx, STREAM.to_owned(), SERENO, EntryKind::HandedOff, body).await?;
         Ok(true)
     }
 
@@ -181,7 +182,7 @@ impl Engine {
             self.edit(tx, &handoff.message, &card).await?;
         }
         let body = json!({"team": handoff.team, "outgoing": handoff.outgoing});
-        self.enter(tx, "system".to_owned(), &heard.actor.id, EntryKind::Accepted, body).await
+        self.enter(tx, STREAM.to_owned(), &heard.actor.id, EntryKind::Accepted, body).await
     }
 }
 

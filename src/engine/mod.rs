@@ -18,6 +18,8 @@ mod plan;
 mod post;
 mod press;
 mod receive;
+mod record;
+mod retain;
 mod roster;
 mod run_loop;
 mod schedule;
@@ -27,11 +29,13 @@ mod tick;
 mod undo;
 
 pub use built_in::explain;
+pub use record::{Event, InForce};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -89,6 +93,10 @@ pub struct Engine {
     /// The groups that are kept equal to who is on call.
     kept: keep_groups::Kept,
     tasks: TaskTracker,
+    /// Held while requests are taken and handled; true if some may be this replica's that it does not handle.
+    receiving: AsyncMutex<bool>,
+    /// Held while messages are delivered; those whose fate is not written down yet.
+    delivering: AsyncMutex<Vec<deliver::Sent>>,
 }
 
 impl Engine {
@@ -108,6 +116,8 @@ impl Engine {
             roster: roster::Roster::default(),
             kept: keep_groups::Kept::default(),
             tasks: TaskTracker::new(),
+            receiving: AsyncMutex::default(),
+            delivering: AsyncMutex::default(),
         })
     }
 
@@ -117,13 +127,13 @@ impl Engine {
         self.chats.get(&platform).cloned()
     }
 
-    /// Stores a request durably, wakes the engine, and gives the request's id: only now may it be acknowledged.
+    /// Stores a request durably, wakes who takes it, and gives the request's id: only now may it be acknowledged.
     ///
     /// # Errors
     /// When it is not certain that it is stored; the sender is told to try again.
     pub async fn accept(&self, key: String, input: Input) -> crate::store::Result<DeliveryId> {
         let id = inbox::accept(&self.store, NewDelivery { key, input, at: self.clock.now() }).await?;
-        self.wake.wake();
+        self.wake.arrived();
         Ok(id)
     }
 

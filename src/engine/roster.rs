@@ -122,16 +122,15 @@ impl Engine {
             let roles =
                 |of: &Settings| of.actor(id, Platform::Console).map_or(BTreeSet::new(), |actor: Actor| actor.roles);
             let (had, has) = (roles(&before), roles(&after));
-            if had != has {
+            if before.knows(id) && !after.knows(id) {
+                tracing::warn!(
+                    person = id,
+                    "an account of theirs is closed, or not of our workspace: they have no rights"
+                );
+            } else if had != has {
                 let lost: Vec<_> = had.difference(&has).collect();
                 let gained: Vec<_> = has.difference(&had).collect();
-                tracing::info!(
-                    person = id,
-                    ?lost,
-                    ?gained,
-                    one_of_us = after.knows(id),
-                    "rights changed at a platform"
-                );
+                tracing::info!(person = id, ?lost, ?gained, "a platform says that rights changed");
             }
         }
     }
@@ -214,13 +213,30 @@ impl Engine {
             known.asked
         };
         let groups: Vec<String> = settings.groups.get(platform).into_iter().flat_map(BTreeMap::keys).cloned().collect();
-        let answer = tokio::time::timeout(deadline, chat.standing(identity, &groups)).await;
+        let ask = async {
+            match chat.standing(identity, &groups).await {
+                // It does not tell of groups, which then give no rights; of the account it may.
+                Err(ChatError::Refused(why)) if !groups.is_empty() => {
+                    self.roster.lock().refused(account, &why);
+                    chat.standing(identity, &[]).await
+                }
+                answer => answer,
+            }
+        };
+        let answer = tokio::time::timeout(deadline, ask).await;
         let late = || Err(ChatError::Unavailable("no answer in time".to_owned()));
         self.roster.lock().take(account, answer.unwrap_or_else(|_| late()), (asked, at), self.clock.now())
     }
 }
 
 impl Known {
+    /// Tells once why a platform does not say something.
+    fn refused(&mut self, (platform, identity): &Account, why: &str) {
+        if self.told.insert(format!("{platform}: {why}")) {
+            tracing::warn!(%platform, identity, why, "it does not say how somebody stands, so groups give them no roles");
+        }
+    }
+
     /// Keeps an answer; tells whether it is one.
     fn take(
         &mut self,
@@ -242,9 +258,7 @@ impl Known {
                 return true;
             }
             Err(ChatError::Refused(why)) => {
-                if self.told.insert(format!("{platform}: {why}")) {
-                    tracing::warn!(%platform, account = account.1, why, "it does not say how somebody stands; their groups stop counting");
-                }
+                self.refused(account, &why);
                 return true;
             }
             Err(ChatError::RateLimited(span) | ChatError::Later(span)) => span,

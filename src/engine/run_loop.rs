@@ -20,7 +20,7 @@ impl Engine {
     /// Serves until `stop`; then stops what runs, and waits for its end.
     pub async fn run(self: &Arc<Self>, stop: CancellationToken) {
         let ear = || self.wake.listener();
-        let receive = self.looped("receive", ear(), &stop, async |engine| engine.receive().await);
+        let receive = self.looped("receive", self.wake.inbox_listener(), &stop, async |engine| engine.receive().await);
         let drive = self.looped("drive", ear(), &stop, async |engine| engine.drive().await);
         let deliver = self.looped("deliver", ear(), &stop, async |engine| engine.deliver().await);
         // What is due by the clock is not due sooner because something was committed: nobody wakes this one.

@@ -1,4 +1,5 @@
-//! Everything that is due by the clock: leases, expiries, break-glass, shift changes, schedules. Every deadline is a
+//! Everything that is due by the clock: leases, expiries, break-glass, shift changes, schedules,
+//! what may be forgotten. Every deadline is a
 //! row, so it survives restarts.
 
 use std::sync::Arc;
@@ -17,6 +18,8 @@ impl Engine {
         done += self.change_shifts().await?;
         done += self.run_schedules().await?;
         done += self.post_head().await?;
+        // Not counted: however much there is to forget, it is done a batch at a time.
+        self.forget().await?;
         if done > 0 {
             self.wake.wake();
         }

@@ -4,8 +4,10 @@
 mod access;
 mod api;
 mod body;
+mod crowd;
 mod edge;
 mod fault;
+mod guard;
 mod health;
 mod hooks;
 mod pages;
@@ -45,7 +47,7 @@ pub struct Limits {
     pub stall: Duration,
     /// From the stop to the last connection's end.
     pub drain: Duration,
-    /// Open connections; when there are so many, no further one is accepted until one ends.
+    /// Open connections; when there are so many, the idlest one makes room for the next.
     pub connections: usize,
 }
 
@@ -73,6 +75,7 @@ pub struct State {
     access: ArcSwap<Access>,
     metrics: PrometheusHandle,
     sources: DefaultKeyedRateLimiter<String>,
+    guard: guard::Guard,
     limits: Limits,
     stopping: CancellationToken,
     /// Why the last change of configuration or runbooks was not taken.
@@ -97,6 +100,7 @@ impl State {
             access: ArcSwap::from_pointee(Access::of(config)),
             metrics,
             sources: DefaultKeyedRateLimiter::keyed(quota),
+            guard: guard::Guard::default(),
             limits,
             stopping: CancellationToken::new(),
             refused: ArcSwapOption::empty(),

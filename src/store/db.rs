@@ -14,7 +14,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, PgConnection, Postgres, Sqlite};
+use sqlx::{ConnectOptions, Connection, PgConnection, Postgres, Sqlite};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use super::intake::Intake;
@@ -33,6 +33,8 @@ pub enum Backend<S, P> {
 pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 /// Readers on SQLite; on PostgreSQL twice as many connections.
 const CONNECTIONS: u32 = 8;
+/// A connection that was used so shortly before is not asked whether its server is still there.
+const FRESH: Duration = Duration::from_secs(1);
 /// The oldest SQLite without the corruption race of its write-ahead log (sqlite.org/wal.html#walresetbug).
 const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
 
@@ -120,15 +122,18 @@ impl Store {
     /// # Errors
     /// [`StoreError::Away`] when its turn does not come in time.
     pub async fn begin(&self) -> Result<Tx> {
-        self.begin_in(true).await
+        let mut tx = Tx { db: self.writer(true).await?, open: true };
+        exec!(&mut tx, if self.is_sqlite() { "BEGIN IMMEDIATE" } else { "BEGIN" })?;
+        Ok(tx)
     }
 
-    /// As [`Store::begin`], for what somebody waits for at a door: on SQLite ahead of all that stand in line.
-    pub(super) async fn begin_next(&self) -> Result<Tx> {
-        self.begin_in(false).await
+    /// A connection for one statement that changes something and is a transaction by itself, because somebody waits for
+    /// it at a door: on SQLite ahead of all that stand in line.
+    pub(super) async fn write_next(&self) -> Result<Db> {
+        self.writer(false).await
     }
 
-    async fn begin_in(&self, stands_in_line: bool) -> Result<Tx> {
+    async fn writer(&self, stands_in_line: bool) -> Result<Db> {
         let held = match &*self.inner {
             Inner::Sqlite { options, writer, line, .. } => {
                 let turn = async {
@@ -144,9 +149,7 @@ impl Store {
             }
             Inner::Postgres { pool, .. } => Held::Postgres(timed(pool.acquire()).await?),
         };
-        let mut tx = Tx { db: Db { held, spoiled: false }, open: true };
-        exec!(&mut tx, if self.is_sqlite() { "BEGIN IMMEDIATE" } else { "BEGIN" })?;
-        Ok(tx)
+        Ok(Db { held, spoiled: false })
     }
 
     /// Whether it is SQLite, where one process is alone with its file.
@@ -167,6 +170,7 @@ fn sqlite(url: &str) -> Result<Inner> {
     let readers = SqlitePoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(DEADLINE)
+        .test_before_acquire(false) // a file does not go away
         .connect_lazy_with(options.clone().pragma("query_only", "ON"));
     Ok(Inner::Sqlite {
         options: Box::new(options),
@@ -191,6 +195,10 @@ fn postgres(url: &str) -> Result<Inner> {
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS * 2)
         .acquire_timeout(DEADLINE)
+        .test_before_acquire(false)
+        .before_acquire(|connection, seen| {
+            Box::pin(async move { Ok(seen.idle_for < FRESH || connection.ping().await.is_ok()) })
+        })
         .after_connect(|connection, _| Box::pin(durable(connection)))
         .connect_lazy_with(options.clone());
     Ok(Inner::Postgres { options: Box::new(options), pool })

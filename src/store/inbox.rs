@@ -1,6 +1,8 @@
 //! The inbox: everything that came in, stored before it is acknowledged, once an idempotency key. Many requests share
 //! one transaction on SQLite (group commit); each is answered after its own commit.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -25,12 +27,18 @@ const CLAIM: &str = "UPDATE inbox SET state = $1, owner = $2, due_at = $3, attem
     RETURNING id, input, at, attempt";
 const LEASE_OVER: &str = "UPDATE inbox SET state = $1, owner = NULL, due_at = 0 WHERE state = $2 AND due_at <= $3";
 const FINISH: &str = "UPDATE inbox SET state = $1 WHERE id = $2 AND state = $3";
-const RELEASE: &str = "UPDATE inbox SET state = $1, owner = NULL, due_at = $2 WHERE id = $3 AND state = $4";
+const RELEASE: &str = "UPDATE inbox SET state = $1, owner = NULL, due_at = $2
+    WHERE id = $3 AND state = $4 AND owner = $5";
+const RELEASE_ALL: &str = "UPDATE inbox SET state = $1, owner = NULL, due_at = $2 + attempt * $3
+    WHERE state = $4 AND owner = $5";
 const TAKE_OVER: &str = "UPDATE inbox SET state = $1, owner = NULL, due_at = 0 WHERE state = $2 AND owner <> $3";
 const STATE: &str = "SELECT state FROM inbox WHERE id = $1";
 const COUNTS: &str = "SELECT state, COUNT(*) FROM inbox GROUP BY state ORDER BY state";
 
-pub(super) const STATEMENTS: &[&str] = &[ACCEPT, CLAIM, LEASE_OVER, FINISH, RELEASE, TAKE_OVER, STATE, COUNTS];
+const DUE: &str = "SELECT COUNT(*) FROM (SELECT id FROM inbox WHERE state IN ($1, $2) AND due_at <= $3 LIMIT 1) AS due";
+
+pub(super) const STATEMENTS: &[&str] =
+    &[ACCEPT, DUE, CLAIM, LEASE_OVER, FINISH, RELEASE, RELEASE_ALL, TAKE_OVER, STATE, COUNTS];
 
 /// What came in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -140,17 +148,26 @@ async fn put(store: &Store, row: Row) -> Result<DeliveryId> {
 
 /// A request as it will be stored.
 pub(super) struct Row {
-    id: DeliveryId,
-    key: String,
-    input: String,
-    at: Timestamp,
+    pub id: DeliveryId,
+    pub key: String,
+    pub input: String,
+    pub at: Timestamp,
 }
 
 /// Stores a row unless its key is there, and gives the id of the one that is.
-pub(super) async fn insert(db: &mut Db, row: &Row) -> Result<DeliveryId> {
+async fn insert(db: &mut Db, row: &Row) -> Result<DeliveryId> {
     let new = DeliveryState::New.as_str();
     let (id,) = fetch_one!(db, (String,), ACCEPT, row.id.as_str(), &row.key, &row.input, row.at.0, new)?;
     Ok(id.into())
+}
+
+/// Whether [`claim`] would find something: only a look, so that nobody waits for it who has something to write.
+///
+/// # Errors
+/// The database's.
+pub async fn is_due(db: &mut Db, now: Timestamp) -> Result<bool> {
+    let (new, taken) = (DeliveryState::New.as_str(), DeliveryState::Taken.as_str());
+    Ok(fetch_one!(db, (i64,), DUE, new, taken, now.0)?.0 > 0)
 }
 
 /// Takes up to `limit` requests that are new or whose lease is over at `now`; oldest first, those that were given back
@@ -187,14 +204,25 @@ pub async fn finish(tx: &mut Tx, id: &DeliveryId, state: DeliveryState) -> Resul
     Ok(exec!(tx, FINISH, state.as_str(), id.as_str(), DeliveryState::Taken.as_str())? == 1)
 }
 
-/// Gives a taken request back after an error, to be taken again from `not_before` on.
+/// Gives a request that is still `by`'s back after an error, to be taken again from `not_before` on.
 ///
 /// # Errors
 /// The database's.
-pub async fn release(tx: &mut Tx, id: &DeliveryId, not_before: Timestamp) -> Result<()> {
+pub async fn release(tx: &mut Tx, by: &ReplicaId, id: &DeliveryId, not_before: Timestamp) -> Result<()> {
     let (new, taken) = (DeliveryState::New.as_str(), DeliveryState::Taken.as_str());
-    exec!(tx, RELEASE, new, not_before.0, id.as_str(), taken)?;
+    exec!(tx, RELEASE, new, not_before.0, id.as_str(), taken, by.as_str())?;
     Ok(())
+}
+
+/// Gives back whatever is `by`'s, for a replica that handles nothing at this moment; gives how many. Each may be taken
+/// again after `pause` for every try that it has behind it.
+///
+/// # Errors
+/// The database's.
+pub async fn release_all(tx: &mut Tx, by: &ReplicaId, now: Timestamp, pause: Duration) -> Result<u64> {
+    let (new, taken) = (DeliveryState::New.as_str(), DeliveryState::Taken.as_str());
+    let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+    exec!(tx, RELEASE_ALL, new, now.0, pause, taken, by.as_str())
 }
 
 /// Gives back what others have taken: for a process that has just started on a database of its own, so that nobody

@@ -65,7 +65,7 @@ const PAUSE: &str = "UPDATE messages SET not_before = $1, claimed_until = NULL
     WHERE id = $2 AND posted_version < version";
 const CLAIM: &str = "UPDATE messages SET claimed_until = $1
     WHERE id = $2 AND posted_version < version AND (claimed_until IS NULL OR claimed_until <= $3)";
-const GIVE_BACK: &str = "UPDATE messages SET claimed_until = NULL WHERE id = $1";
+const GIVE_BACK: &str = "UPDATE messages SET claimed_until = NULL WHERE id = $1 AND claimed_until = $2";
 const UNDELIVERED: &str = "SELECT COUNT(*) FROM messages WHERE posted_version < version AND attempts > 0";
 
 pub(super) const STATEMENTS: &[&str] = &[
@@ -376,12 +376,12 @@ pub async fn undelivered(db: &mut Db) -> Result<i64> {
     Ok(fetch_one!(db, (i64,), UNDELIVERED)?.0)
 }
 
-/// Gives a claimed message back, untried.
+/// Gives a message that was claimed until then back, untried; a later claim of somebody else's stays.
 ///
 /// # Errors
 /// The database's.
-pub async fn give_back(tx: &mut Tx, id: &MessageId) -> Result<()> {
-    exec!(tx, GIVE_BACK, id.as_str())?;
+pub async fn give_back(tx: &mut Tx, id: &MessageId, claimed_until: Timestamp) -> Result<()> {
+    exec!(tx, GIVE_BACK, id.as_str(), claimed_until.0)?;
     Ok(())
 }
 

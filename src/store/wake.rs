@@ -29,6 +29,8 @@ pub struct Wake(Arc<Channels>);
 struct Channels {
     /// To this process's loops.
     here: watch::Sender<()>,
+    /// To the one of them that takes requests.
+    inbox: watch::Sender<()>,
     /// To the other replicas; keeps one unheard call.
     elsewhere: Notify,
 }
@@ -44,14 +46,27 @@ impl Wake {
         self.0.elsewhere.notify_one();
     }
 
+    /// A request was stored: wakes who takes requests, here and elsewhere; for the others nothing has changed yet.
+    pub fn arrived(&self) {
+        self.0.inbox.send_replace(());
+        self.0.elsewhere.notify_one();
+    }
+
     /// An ear for one loop.
     #[must_use]
     pub fn listener(&self) -> Listener {
         Listener(self.0.here.subscribe())
     }
 
+    /// An ear for the loop that takes requests, which hears of them, too.
+    #[must_use]
+    pub fn inbox_listener(&self) -> Listener {
+        Listener(self.0.inbox.subscribe())
+    }
+
     /// Wakes the loops of this process only.
     fn heard(&self) {
+        self.0.inbox.send_replace(());
         self.0.here.send_replace(());
     }
 }
@@ -119,5 +134,17 @@ mod tests {
             assert!(loops.woken().now_or_never().is_some());
             assert!(loops.woken().now_or_never().is_none());
         }
+    }
+
+    #[tokio::test]
+    async fn a_request_wakes_only_who_takes_it_and_all_else_wakes_everybody() {
+        let wake = Wake::default();
+        let (mut inbox, mut other) = (wake.inbox_listener(), wake.listener());
+        wake.arrived();
+        assert!(inbox.woken().now_or_never().is_some());
+        assert!(other.woken().now_or_never().is_none());
+        wake.wake();
+        assert!(inbox.woken().now_or_never().is_some());
+        assert!(other.woken().now_or_never().is_some());
     }
 }

@@ -139,6 +139,7 @@ pub fn settings() -> Settings {
         approval_expires: 600,
         groups: Default::default(),
         audit_channel: None,
+        retention: Default::default(),
         break_glass: BreakGlass { after: 300, severities: Vec::new(), announce: Vec::new() },
     }
 }

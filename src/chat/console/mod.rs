@@ -37,6 +37,10 @@ impl Chat for Console {
         Platform::Console
     }
 
+    fn repeatable(&self) -> bool {
+        true
+    }
+
     async fn post(&self, message: Outgoing<'_>) -> Result<String, ChatError> {
         self.tell();
         Ok(message.id.to_string())

@@ -4,6 +4,7 @@ mod api;
 mod fault;
 mod files;
 mod find;
+pub mod manifest;
 mod own;
 mod pace;
 mod people;
