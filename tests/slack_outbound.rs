@@ -167,12 +167,14 @@ async fn a_post_whose_answer_was_lost_is_found_and_not_posted_again() {
         town.forward(60);
         let before = town.messages().len();
         town.slack.trouble("chat.postMessage", 1, Trouble::Lost);
-        let lost = Note { thread, ..note("rollback started") };
+        let mut lost = Note { thread, ..note("rollback started") };
         unavailable(town.post(&lost).await);
         town.forward(600);
+        "rollback done".clone_into(&mut lost.card.title);
         let ts = town.post(&lost.again()).await.unwrap();
         assert_eq!(town.messages().len(), before + 1);
-        assert_eq!(town.messages().last().unwrap().ts, ts);
+        let last = town.messages().pop().unwrap();
+        assert!(last.ts == ts && last.words().contains("rollback done"), "{last:?}");
     }
 }
 
@@ -211,6 +213,18 @@ async fn where_the_channel_may_not_be_read_a_message_is_rather_posted_twice_than
     let town = Town::without("channels:history").await;
     town.post(&note("rollback started").again()).await.unwrap();
     assert_eq!(town.messages().len(), 1);
+}
+
+#[tokio::test]
+async fn while_nobody_can_tell_whether_it_was_posted_the_try_counts_as_failed() {
+    let town = Town::new().await;
+    for trouble in [Trouble::RateLimited(5), Trouble::Status(503)] {
+        town.slack.trouble("conversations.history", 1, trouble);
+        // Not `RateLimited`, after which the next try would not look first.
+        unavailable(town.post(&note("x").again()).await);
+        town.forward(5);
+    }
+    assert!(town.messages().is_empty());
 }
 
 #[tokio::test]

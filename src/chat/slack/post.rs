@@ -63,7 +63,11 @@ impl Slack {
         }
         let found = if out.again { self.find(out).await? } else { None };
         let ts = match found {
-            Some(ts) => ts,
+            // What came through may be an older state of it.
+            Some(ts) => {
+                self.update(&ts, out, &rendered).await.map_err(|fault| undecided(&fault, out))?;
+                ts
+            }
             None => {
                 self.pace.post(out.channel)?;
                 let written =
@@ -90,9 +94,7 @@ impl Slack {
         }
         self.pace.edit(out.channel, ts)?;
         let rendered = render::message(out);
-        let written = Written { ts: Some(ts), ..Written::new(out.channel, out.id.as_str(), &rendered) };
-        let done = self.api.post::<Value>("chat.update", &written).await;
-        done.map_err(|fault| match fault {
+        self.update(ts, out, &rendered).await.map_err(|fault| match fault {
             Fault::RateLimited(wait) => ChatError::Later(wait),
             fault => fault.said(out.words),
         })?;
@@ -106,6 +108,11 @@ impl Slack {
         Ok(())
     }
 
+    async fn update(&self, ts: &str, out: &Outgoing<'_>, rendered: &Rendered) -> Result<(), Fault> {
+        let written = Written { ts: Some(ts), ..Written::new(out.channel, out.id.as_str(), rendered) };
+        self.api.post::<Value>("chat.update", &written).await.map(drop)
+    }
+
     /// Our message, if an earlier try came through. Where we may not look, it is posted: rather twice than never.
     async fn find(&self, out: &Outgoing<'_>) -> Result<Option<String>, ChatError> {
         let search = Search::new(out.channel, out.thread, out.id, self.clock.now());
@@ -114,7 +121,7 @@ impl Slack {
                 tracing::warn!(message = %out.id, %fault, "Slack does not let us look whether this was posted already");
                 Ok(None)
             }
-            found => found.map_err(|fault| fault.said(out.words)),
+            found => found.map_err(|fault| undecided(&fault, out)),
         }
     }
 
@@ -127,7 +134,7 @@ impl Slack {
                 tracing::warn!(message = %out.id, %fault, "Slack does not let us look whether its file is there");
                 Ok(false)
             }
-            found => found.map(|found| found.is_some()).map_err(|fault| unfinished(&fault, out)),
+            found => found.map(|found| found.is_some()).map_err(|fault| undecided(&fault, out)),
         }
     }
 
@@ -147,7 +154,7 @@ impl Slack {
             }
             done => done,
         };
-        done.map_err(|fault| unfinished(&fault, out))
+        done.map_err(|fault| undecided(&fault, out))
     }
 }
 
@@ -167,8 +174,8 @@ impl<'a> File<'a> {
     }
 }
 
-/// The message is there, and not all that belongs to it. Whatever the reason, this must count as a failed try: only then
-/// is the next one told to look first.
-fn unfinished(fault: &Fault, out: &Outgoing<'_>) -> ChatError {
+/// The message may be there, or is there without its file. Whatever the reason, also where Slack asks to wait, this must
+/// count as a failed try: only then is the next one told to look first.
+fn undecided(fault: &Fault, out: &Outgoing<'_>) -> ChatError {
     ChatError::Unavailable(out.words.say("slack.unfinished", context! { why => fault.told(out.words) }))
 }

@@ -7,8 +7,8 @@ use super::fault::Fault;
 use super::scopes;
 use crate::words::Words;
 
-/// One who asks does not wait long.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// One who asks does not wait long; this is waited for twice at most.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 impl Slack {
     pub(super) async fn look_for_troubles(&self, words: Words) -> Vec<String> {
