@@ -13,7 +13,9 @@ COPY src src
 COPY config config
 COPY migrations migrations
 COPY commands commands
-RUN cargo build --release --locked --bin sereno
+# Not built here, but a member of the workspace has to be there.
+COPY tests/fakes tests/fakes
+RUN cargo build --release --locked --package sereno --bin sereno
 
 FROM debian:bookworm-slim
 # Authorities for TLS, time zones for rotas, and a first process that buries orphans of runbooks' programs.

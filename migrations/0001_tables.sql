@@ -46,6 +46,7 @@ CREATE TABLE messages (
 CREATE INDEX messages_thread ON messages (thread, seq) WHERE thread IS NOT NULL;
 CREATE INDEX messages_channel ON messages (channel, seq) WHERE thread IS NULL;
 CREATE INDEX messages_reply ON messages (reply_to, seq) WHERE reply_to IS NOT NULL;
+CREATE INDEX messages_external ON messages (platform, channel, external) WHERE external IS NOT NULL;
 CREATE INDEX messages_due ON messages (platform, seq) WHERE posted_version < version;
 CREATE INDEX messages_unposted ON messages (platform, channel, seq) WHERE posted_version = 0;
 

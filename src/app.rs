@@ -11,11 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{self, Catalog};
 use crate::chat::console::Console;
+use crate::chat::{self, Chat};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::{Engine, Parts};
+use crate::engine::{Engine, Event, InForce, Parts};
 use crate::executor::{Tools, process};
 use crate::http;
+use crate::problem::Problem;
+use crate::secret::Secret;
 use crate::store::wake::Wake;
 use crate::store::{Store, StoreError};
 use crate::words::Words;
@@ -30,14 +33,18 @@ pub struct App {
     catalog_path: PathBuf,
     config_path: Option<PathBuf>,
     anchor: Option<PathBuf>,
+    in_force: InForce,
 }
+
+/// How long the end may take to be written down.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Why a program could not be made of a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// Runbooks or configuration are wrong; all problems at once.
     #[error("{}", catalog::render(.0, catalog::Format::Text))]
-    Problems(Vec<crate::problem::Problem>),
+    Problems(Vec<Problem>),
     /// The database does not answer, or is not ours to use.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -55,14 +62,16 @@ impl App {
     ) -> std::result::Result<Self, BuildError> {
         let catalog = catalog::load(&config.catalog, &config.settings).map_err(BuildError::Problems)?;
         let store = open_store(config).await?;
+        let in_force = in_force(config, &catalog);
         let console = Arc::new(Console::default());
         let wake = Wake::default();
+        let chats = chats(config, &console, &clock);
         let engine = Engine::new(Parts {
             store,
             clock,
             settings: config.settings.clone(),
             catalog,
-            chats: vec![Arc::clone(&console) as Arc<dyn crate::chat::Chat>],
+            chats,
             tools: tools(config),
             wake: wake.clone(),
         });
@@ -76,6 +85,7 @@ impl App {
             catalog_path: config.catalog.clone(),
             config_path: config_path.map(Path::to_owned),
             anchor: config.anchor.clone(),
+            in_force,
         })
     }
 
@@ -91,9 +101,11 @@ impl App {
         })
         .with_context(|| format!("cannot watch {}", self.catalog_path.display()))?;
         let hangup = on_hangup(changed);
+        self.record(Event::Started(&self.in_force)).await;
         let reload = async {
+            let (mut held, mut refused) = (self.in_force.clone(), None);
             while changes.recv().await.is_some() {
-                self.reload();
+                self.reload(&mut held, &mut refused).await;
             }
         };
         let beside = async {
@@ -107,7 +119,11 @@ impl App {
         };
         let serving = async {
             let server = http::serve(listener, Arc::clone(&self.http), stop.clone());
-            tokio::join!(server, self.engine.run(stop.clone())).0
+            let farewell = async {
+                stop.cancelled().await;
+                let _ = tokio::time::timeout(FAREWELL, self.record(Event::Stopping)).await;
+            };
+            tokio::join!(server, self.engine.run(stop.clone()), farewell).0
         };
         let served = tokio::select! {
             served = serving => served,
@@ -117,22 +133,35 @@ impl App {
         served.context("the server could not go on")
     }
 
-    /// Reads configuration and runbooks again. What is wrong never takes effect: the last good ones stay.
-    fn reload(&self) {
-        let config = match Config::load(self.config_path.as_deref(), &crate::config::environment()) {
-            Ok(config) => config,
-            Err(problems) => return self.refuse("configuration", &problems),
-        };
-        match catalog::load(&self.catalog_path, &config.settings) {
-            Err(problems) => self.refuse("catalogue", &problems),
-            Ok(catalog) => {
-                tracing::info!(runbooks = catalog.all().count(), "configuration and runbooks were read again");
-                self.take(&config, catalog);
-            }
+    /// Writes an event into the audit trail; if that cannot be, the log says so, and serving goes on.
+    async fn record(&self, event: Event<'_>) {
+        if let Err(error) = self.engine.record(event).await {
+            tracing::error!(%error, ?event, "an event of this process is missing in the audit trail");
         }
     }
 
-    fn refuse(&self, what: &str, problems: &[crate::problem::Problem]) {
+    /// Reads configuration and runbooks again. What is wrong never takes effect: the last good ones stay. The trail
+    /// tells of what is new: neither of a file that was touched, nor twice of the same problems.
+    async fn reload(&self, held: &mut InForce, refused: &mut Option<String>) {
+        let config = match Config::load(self.config_path.as_deref(), &crate::config::environment()) {
+            Ok(config) => config,
+            Err(problems) => return self.refuse("configuration", &problems, refused).await,
+        };
+        let catalog = match catalog::load(&self.catalog_path, &config.settings) {
+            Ok(catalog) => catalog,
+            Err(problems) => return self.refuse("catalogue", &problems, refused).await,
+        };
+        tracing::info!(runbooks = catalog.all().count(), "configuration and runbooks were read again");
+        let new = in_force(&config, &catalog);
+        self.take(&config, catalog);
+        *refused = None;
+        if *held != new {
+            self.record(Event::Took(&new)).await;
+            *held = new;
+        }
+    }
+
+    async fn refuse(&self, what: &str, problems: &[Problem], refused: &mut Option<String>) {
         let text = catalog::render(problems, catalog::Format::Text);
         tracing::error!(
             what,
@@ -142,14 +171,49 @@ impl App {
         let told =
             format!("the last change of the {what} has {} problems; the good one before it stays", problems.len());
         self.http.refused(Some(told));
+        if refused.as_ref() != Some(&text) {
+            let first = problems.first().map(|first| format!("{}:{}: {}", first.file, first.line, first.message));
+            let (problems, first) = (problems.len(), first.as_deref().unwrap_or_default());
+            self.record(Event::Refused { what, problems, first }).await;
+            *refused = Some(text);
+        }
     }
 
     fn take(&self, config: &Config, catalog: Catalog) {
-        self.engine.settings.store(Arc::new(config.settings.clone()));
+        self.engine.configure(config.settings.clone());
         self.engine.catalog.store(Arc::new(catalog));
         self.http.reload(config);
         self.http.refused(None);
     }
+}
+
+/// The console, and the chat platforms that the configuration names.
+fn chats(config: &Config, console: &Arc<Console>, clock: &Clock) -> Vec<Arc<dyn Chat>> {
+    let console: Arc<dyn Chat> = Arc::clone(console) as Arc<dyn Chat>;
+    std::iter::once(console).chain(platforms(config, clock)).collect()
+}
+
+/// The chat platforms outside that the configuration names.
+pub(crate) fn platforms(config: &Config, clock: &Clock) -> Vec<Arc<dyn Chat>> {
+    let slack = config.slack.clone().and_then(|app| {
+        let found = chat::slack(chat::SlackApp {
+            socket: app.socket,
+            bot_token: app.bot_token,
+            app_token: app.app_token,
+            signing_secret: app.signing_secret,
+            api_url: app.api_url,
+            clock: clock.clone(),
+        });
+        if found.is_none() {
+            tracing::error!("Slack is configured, but this program was built without the feature slack");
+        }
+        found
+    });
+    slack.into_iter().collect()
+}
+
+fn in_force(config: &Config, catalog: &Catalog) -> InForce {
+    InForce { configuration: config.digest.clone(), catalogue: catalog.digest(), runbooks: catalog.all().count() }
 }
 
 /// The tools of the actions, which redact every secret that the configuration holds.
@@ -159,7 +223,13 @@ fn tools(config: &Config) -> Tools {
         .hook_secrets
         .iter()
         .flat_map(|(hook, secrets)| secrets.iter().map(move |secret| (format!("secret of {hook}"), secret.clone())));
-    let extra: Vec<_> = tokens.chain(hooks).collect();
+    let slack = config.slack.iter().flat_map(|app| {
+        let of = |name: &str, secret: &Secret| (format!("Slack's {name}"), secret.clone());
+        let further = [("app token", &app.app_token), ("signing secret", &app.signing_secret)];
+        let further = further.into_iter().filter_map(move |(name, secret)| Some(of(name, secret.as_ref()?)));
+        std::iter::once(of("bot token", &app.bot_token)).chain(further).collect::<Vec<_>>()
+    });
+    let extra: Vec<_> = tokens.chain(hooks).chain(slack).collect();
     Tools::new(config.secrets.clone(), &extra, config.docker_host.clone())
 }
 

@@ -1,8 +1,8 @@
 //! Time: the only place that reads the system's clock. Everything else is given a [`Clock`].
 //! Knows nothing of the product.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +77,16 @@ impl Clock {
         match self {
             Self::System => jiff::Timestamp::now().into(),
             Self::Manual(at) => *at.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
+        }
+    }
+
+    /// Time since some moment of this process. Unlike [`Clock::now`] it never goes back, so spans are measured by it.
+    #[must_use]
+    pub fn steady(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        match self {
+            Self::System => START.get_or_init(Instant::now).elapsed(),
+            Self::Manual(_) => self.now().since(Timestamp(0)),
         }
     }
 

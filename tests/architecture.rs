@@ -21,7 +21,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("catalog", &["domain", "executor", "problem", "words", "command", "yaml"]),
     ("config", &["domain", "secret", "problem", "words", "hooks", "clock", "yaml"]),
     ("hooks", &["domain", "clock"]),
-    ("chat", &["domain", "id", "clock", "words"]),
+    ("chat", &["domain", "id", "clock", "secret", "words"]),
     ("store", &["domain", "id", "clock", "faults"]),
     (
         "engine",

@@ -4,6 +4,7 @@ mod catalog_support;
 
 use catalog_support::{Folder, problems, settings};
 use sereno::catalog::{Format, render};
+use sereno::domain::actor::Platform;
 use sereno::domain::settings::Language;
 
 /// A runbook with some keys beside those that every runbook has.
@@ -237,6 +238,18 @@ fn a_step_that_nobody_could_approve_is_told() {
     // Without a rule of its own, a change in dev needs nobody, and reading never does.
     assert_eq!(ask("environments: [dev]\nallow: [{ roles: [admin] }]", change), [""; 0]);
     assert_eq!(ask("allow: [{ roles: [admin] }]\napproval: [{ count: 9 }]", ""), [""; 0]);
+
+    // A group of a platform may hold whoever has an account there.
+    let mut grouped = settings();
+    for (id, person) in &mut grouped.people {
+        person.roles.retain(|role| role == "operator");
+        person.identities.insert(Platform::Slack, format!("T1/{id}"));
+    }
+    grouped.groups.entry(Platform::Slack).or_default().insert("S1".into(), ["lead".into()].into());
+    let folder = Folder::with(&[("shop/book.yaml", &book("approval: [{ roles: [lead] }]", change))]);
+    assert!(folder.load(&grouped).is_ok());
+    grouped.groups.clear();
+    assert!(folder.load(&grouped).is_err());
 
     let mut lonely = settings();
     lonely.people.retain(|id, _| id == "ada");

@@ -270,3 +270,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_digest_is_of_what_is_written_and_of_no_secret() {
+    let digest = |text: &str, env: &[(&str, &str)]| {
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        sereno::config::Config::read("x.yaml", text, &env).unwrap_or_else(|problems| panic!("{problems:#?}")).digest
+    };
+    let text = "people: [{ id: ana, roles: [viewer], console: { token: first-token-0123456789 } }]\nlanguage: es\n";
+    let plain = digest(text, &[]);
+    assert_eq!(plain, digest(&text.replace("first", "other"), &[]));
+    assert_eq!(plain, digest(&format!("# a comment\n{text}"), &[]));
+    assert_ne!(plain, digest(&text.replace("viewer", "lead"), &[]));
+    assert_ne!(plain, digest(text, &[("SERENO_LOG__LEVEL", "debug")]));
+}

@@ -9,6 +9,7 @@ use std::process::Command;
 use regex::Regex;
 use sereno::catalog::{self, Format, render};
 use sereno::config::Config;
+use sereno::domain::actor::Platform;
 use sereno::domain::step::{StepEvent, StepState};
 
 /// Every file under a folder with one of these endings.
@@ -120,6 +121,8 @@ fn commands_and_options_are_those_of_the_program() {
     }
     let all = help(&[]).unwrap();
     let commands = all.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // What is further to the right goes on with a description.
+    let commands = commands.filter(|line| !line.starts_with("   "));
     let commands = commands.filter_map(|line| line.split_whitespace().next()).filter(|word| *word != "help");
     wrong.extend(commands.filter(|word| !seen.contains(*word)).map(|word| format!("no document shows sereno {word}")));
     complain(&wrong);
@@ -286,6 +289,44 @@ fn the_table_of_a_steps_states_is_the_state_machine() {
     let untold: Vec<_> = real.difference(&told).collect();
     let untrue: Vec<_> = told.difference(&real).collect();
     assert!(untold.is_empty() && untrue.is_empty(), "not told: {untold:#?}\nnot so: {untrue:#?}");
+}
+
+#[cfg(feature = "slack")]
+#[test]
+fn the_table_of_scopes_is_what_the_slack_app_asks_for() {
+    let text = fs::read_to_string("docs/slack.md").unwrap();
+    let told: Vec<_> = table(&text, "Scopes").into_iter().map(|cells| cells.join(" | ")).collect();
+    let needed = |required| if required { "yes" } else { "" };
+    let real = sereno::chat::slack::scopes::SCOPES.iter();
+    let real: Vec<_> =
+        real.map(|scope| format!("`{}` | {} | {}", scope.name, needed(scope.required), scope.why)).collect();
+    assert_eq!(told, real);
+}
+
+#[test]
+fn the_configuration_of_the_slack_guide_is_sound_and_says_enough() {
+    let text = fs::read_to_string("docs/slack.md").unwrap();
+    let blocks: Vec<String> = Regex::new(r"(?m)^ *```yaml\n((?s:.*?))^ *```")
+        .unwrap()
+        .captures_iter(&text)
+        .map(|found| found[1].to_owned())
+        .collect();
+    let env = [("BOT_TOKEN", "xoxb-0123456789abcdef"), ("APP_TOKEN", "xapp-0123456789abcdef")];
+    let env = env.map(|(name, token)| (format!("SERENO_SLACK__{name}"), token.to_owned())).into();
+    let first = Config::read("docs/slack.md", &blocks[0], &env).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let settings = &first.settings;
+    assert!(first.slack.is_some() && settings.address(Platform::Slack, "#infra").is_some());
+    assert!(settings.actor("ana", Platform::Slack).is_some_and(|ana| ana.roles.contains("operator")));
+    // The others are added to it.
+    let all = blocks.iter().enumerate().map(|(at, block)| if at == 0 { unindented(block) } else { block.clone() });
+    let all = all.collect::<Vec<_>>().join("");
+    let all = Config::read("docs/slack.md", &all, &env).unwrap_or_else(|problems| panic!("{problems:#?}")).settings;
+    assert!(all.groups.contains_key(&Platform::Slack) && all.teams["infra"].groups.contains_key(&Platform::Slack));
+}
+
+/// A block of a list, as it is in a file.
+fn unindented(block: &str) -> String {
+    block.lines().map(|line| format!("{}\n", line.strip_prefix("   ").unwrap_or(line))).collect()
 }
 
 #[test]

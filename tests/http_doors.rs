@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use http_support::{ANA, SECRET, is_closed, read, server, server_with};
 use sereno::http::Limits;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const FIRING: &str = r#"{"version":"4","groupKey":"{}:{alertname=\"HighLatency\"}","status":"firing","alerts":[{"status":"firing","fingerprint":"a1","startsAt":"2026-03-01T03:12:00Z","labels":{"alertname":"HighLatency"}}]}"#;
 
@@ -225,4 +225,110 @@ async fn every_answer_carries_the_headers_that_guard_browsers() {
         assert_eq!(answer.header("referrer-policy"), Some("same-origin"));
         assert_eq!(answer.header("access-control-allow-origin"), None);
     }
+}
+
+/// Asks for something on a connection that stays open, and reads the answer.
+async fn ask_and_stay(socket: &mut tokio::net::TcpStream) -> bool {
+    socket.write_all(b"GET /live HTTP/1.1\r\nhost: x\r\n\r\n").await.is_ok() && hears(socket, "ok\n").await
+}
+
+/// Reads until these words were said, or the end.
+async fn hears(socket: &mut tokio::net::TcpStream, words: &str) -> bool {
+    let (mut said, mut some) = (Vec::new(), [0; 1024]);
+    let all = async {
+        while let Ok(count @ 1..) = socket.read(&mut some).await {
+            said.extend_from_slice(&some[..count]);
+            if String::from_utf8_lossy(&said).contains(words) {
+                return true;
+            }
+        }
+        false
+    };
+    tokio::time::timeout(Duration::from_secs(20), all).await.expect("an answer or an end")
+}
+
+/// No deadline of its own makes room within this test.
+fn patient(connections: usize) -> Limits {
+    let long = Duration::from_secs(600);
+    Limits { head: long, body: long, idle: long, stall: long, drain: Duration::from_secs(1), connections }
+}
+
+#[tokio::test]
+async fn where_all_places_are_taken_the_idlest_connection_makes_room() {
+    let server = server_with(patient(4)).await;
+    let mut live = server.connect().await;
+    let stream = format!("GET /api/v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ANA}\r\n\r\n");
+    live.write_all(stream.as_bytes()).await.unwrap();
+    assert!(hears(&mut live, "here").await);
+    let mut idle = Vec::new();
+    for _ in 0..3 {
+        idle.push(server.connect().await);
+        assert!(ask_and_stay(idle.last_mut().unwrap()).await);
+    }
+    // The first of them did something again: now the second is the idlest.
+    assert!(ask_and_stay(&mut idle[0]).await);
+    assert_eq!(server.hook(FIRING).await.status, 202);
+    assert!(is_closed(&mut idle[1]).await);
+    assert!(ask_and_stay(&mut idle[0]).await && ask_and_stay(&mut idle[2]).await);
+    server.says(&http_support::infra(), None, &http_support::card("still listening")).await;
+    assert!(hears(&mut live, "still listening").await, "a stream is no idle connection");
+}
+
+#[tokio::test]
+async fn whoever_holds_places_and_says_nothing_keeps_no_hook_out() {
+    let server = server_with(patient(4)).await;
+    let mut silent = Vec::new();
+    for half in [&b""[..], b"POST /hooks/alertmanager HTTP/1.1\r\n", b"GET", b""] {
+        let mut socket = server.connect().await;
+        socket.write_all(half).await.unwrap();
+        silent.push(socket);
+    }
+    assert_eq!(server.hook(FIRING).await.status, 202);
+    assert!(is_closed(&mut silent[0]).await);
+}
+
+#[tokio::test]
+async fn guessing_tokens_is_slowed_and_whoever_is_known_goes_on() {
+    let server = server().await;
+    assert_eq!(server.api(ANA, "GET", "/api/v1/me", "").await.status, 200);
+    let mut slowed = None;
+    for number in 0..200 {
+        let answer = server.api(&format!("guess-{number}-0123456789"), "GET", "/api/v1/me", "").await;
+        if answer.status == 429 {
+            slowed = Some(answer);
+            break;
+        }
+        assert_eq!(answer.status, 401, "{answer:?}");
+    }
+    let slowed = slowed.expect("so many guesses are too many");
+    assert_eq!(slowed.header("retry-after"), Some("1"));
+    let error = &slowed.json()["error"];
+    assert!(error["message"].as_str().unwrap().contains("wrong tokens"), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("1 s"), "{error}");
+    assert_eq!(server.api(ANA, "GET", "/api/v1/me", "").await.status, 200, "it was right from here before");
+    let metrics = server.ask("GET", "/metrics", &[], "").await.body;
+    assert!(metrics.contains("sereno_sign_in_failures_total{outcome=\"slowed\"}"), "{metrics}");
+    // A right token that was never seen from here waits for a moment, not for an hour.
+    let mut tries = 0;
+    while server.api(http_support::LEO, "GET", "/api/v1/me", "").await.status != 200 {
+        tries += 1;
+        assert!(tries < 1_000);
+        tokio::time::sleep(Duration::from_millis(20)).await; // the guard's clock is the machine's
+    }
+}
+
+#[tokio::test]
+async fn the_sign_in_form_is_guarded_and_hooks_are_never_answered_with_429() {
+    let server = server().await;
+    let form = [("content-type", "application/x-www-form-urlencoded"), ("accept", "application/json")];
+    let mut seen = std::collections::BTreeSet::new();
+    for number in 0..60 {
+        seen.insert(server.ask("POST", "/sign-in", &form, &format!("token=guess-{number}")).await.status);
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [401, 429]);
+    for _ in 0..60 {
+        let wrong = server.ask("POST", "/hooks/alertmanager", &[("authorization", "Bearer wrong")], FIRING).await;
+        assert_eq!(wrong.status, 401);
+    }
+    assert_eq!(server.hook(FIRING).await.status, 202);
 }

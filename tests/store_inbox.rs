@@ -108,7 +108,9 @@ async fn a_request_is_finished_once_and_taken_again_after_its_lease_or_its_relea
         assert_eq!(claim(&mut tx, 100).await.len(), 1);
         assert_eq!(claim(&mut tx, 109).await, []);
         assert_eq!(claim(&mut tx, 110).await[0].attempt, 2);
-        inbox::release(&mut tx, &id, Timestamp(200)).await.unwrap();
+        inbox::release(&mut tx, &ReplicaId::new(), &id, Timestamp(1)).await.unwrap();
+        assert_eq!(claim(&mut tx, 119).await, [], "only whose it is may give it back");
+        inbox::release(&mut tx, &me, &id, Timestamp(200)).await.unwrap();
         assert_eq!(claim(&mut tx, 199).await, []);
         assert_eq!(claim(&mut tx, 200).await[0].input, hook("k").input);
         assert!(inbox::finish(&mut tx, &id, DeliveryState::Done).await.unwrap());

@@ -20,6 +20,7 @@ pub use schema::{schema, schema_with};
 pub use watch::{Watch, watch};
 
 use crate::domain::alert::Alert;
+use crate::domain::digest;
 use crate::domain::nearest::nearest;
 use crate::domain::runbook::Runbook;
 use crate::domain::settings::Settings;
@@ -57,6 +58,13 @@ impl Catalog {
     #[must_use]
     pub fn from_books(books: Vec<Runbook>) -> Self {
         Self { books: books.into_iter().map(|book| (book.full_name(), Arc::new(book))).collect() }
+    }
+
+    /// A digest of all that the runbooks say.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let books: BTreeMap<&String, &Runbook> = self.books.iter().map(|(name, book)| (name, book.as_ref())).collect();
+        digest::of(&books)
     }
 
     /// The runbook with this full name.

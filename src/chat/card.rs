@@ -136,6 +136,9 @@ pub struct Input {
     /// Whether several lines are expected.
     #[serde(default)]
     pub long: bool,
+    /// Whether there are choices that must be asked for while one types, because they are alive.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub live: bool,
 }
 
 /// What a button does.

@@ -44,6 +44,8 @@ pub enum Command {
     Audit(AuditOptions),
     /// Print the JSON Schema that editors use.
     Schema(SchemaOptions),
+    /// Print what an app on a chat platform is created from.
+    Manifest(ManifestOptions),
     /// Look at everything that this installation needs, and say what to mend.
     Doctor(DoctorOptions),
     /// The demo's service.
@@ -230,6 +232,34 @@ pub struct SchemaOptions {
     pub what: String,
 }
 
+/// Of `manifest`.
+#[derive(clap::Args)]
+pub struct ManifestOptions {
+    /// Where the app is.
+    #[command(subcommand)]
+    pub platform: ManifestPlatform,
+}
+
+/// Where an app is.
+#[derive(Subcommand)]
+pub enum ManifestPlatform {
+    /// The manifest of a Slack app, to be pasted at api.slack.com/apps.
+    Slack {
+        /// socket: no public address is needed. http: Slack sends its requests to server.public_url.
+        #[arg(long, default_value = "socket", value_parser = ["socket", "http"])]
+        mode: String,
+        /// The app's name, which is also what people mention; at most 35 characters.
+        #[arg(long, default_value = "Sereno", value_parser = app_name)]
+        name: String,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+        /// The configuration that address and language are taken from.
+        #[command(flatten)]
+        config: ConfigOptions,
+    },
+}
+
 /// Of `doctor`.
 #[derive(clap::Args)]
 pub struct DoctorOptions {
@@ -245,6 +275,11 @@ fn head(text: &str) -> Result<Anchor, String> {
     let parsed =
         text.split_once(':').and_then(|(seq, hash)| Some(Anchor { seq: seq.parse().ok()?, hash: hash.to_owned() }));
     parsed.ok_or_else(|| "write it as it was posted: SEQ:HASH".to_owned())
+}
+
+fn app_name(text: &str) -> Result<String, String> {
+    let fits = !text.trim().is_empty() && text.chars().count() <= 35;
+    fits.then(|| text.trim().to_owned()).ok_or_else(|| "give it 1 to 35 characters".to_owned())
 }
 
 fn span(text: &str) -> Result<std::time::Duration, String> {

@@ -1,6 +1,7 @@
 //! `sereno doctor`: looks at everything this installation needs; each line says how it is and what to do.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use minijinja::context;
 use serde::Serialize;
@@ -9,12 +10,17 @@ use super::Failure;
 use super::args::{DoctorOptions, shell_words};
 use super::failure::FAILED;
 use super::serve::load;
+use crate::app::platforms;
 use crate::catalog;
+use crate::chat::Chat;
 use crate::config::Config;
 use crate::executor::{self, Tools};
 use crate::store::inbox::{self, DeliveryState};
 use crate::store::{Store, messages};
 use crate::words::Words;
+
+/// How long a chat platform may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One line.
 #[derive(Serialize)]
@@ -36,6 +42,9 @@ pub async fn doctor(options: DoctorOptions) -> Result<ExitCode, Failure> {
     findings.push(listening(&config, words).await);
     findings.extend(database(&config, words).await);
     findings.push(engine_of_docker(&config, words).await);
+    for chat in platforms(&config, &crate::clock::Clock::System) {
+        findings.extend(platform(chat.as_ref(), words, PATIENCE).await);
+    }
     let bad = findings.iter().any(|finding| finding.state == "error");
     if options.json {
         println!("{}", serde_json::to_string_pretty(&findings).map_err(anyhow::Error::from)?);
@@ -113,5 +122,61 @@ async fn engine_of_docker(config: &Config, words: Words) -> Finding {
     match executor::docker_version(&tools).await {
         Ok(version) => finding("docker", "ok", version, None),
         Err(why) => finding("docker", "warning", words.tell(&why), Some(words.get("cli.hint_docker"))),
+    }
+}
+
+/// What a chat platform says of itself; one that does not answer is an error, and nothing to wait for.
+async fn platform(chat: &dyn Chat, words: Words, patience: Duration) -> Vec<Finding> {
+    let what = chat.platform().as_str();
+    match tokio::time::timeout(patience, chat.troubles(words)).await {
+        Err(_) => {
+            let message = words.say("cli.doctor_no_answer", context! { seconds => patience.as_secs() });
+            vec![finding(what, "error", message, Some(words.get("cli.hint_platform")))]
+        }
+        Ok(troubles) if troubles.is_empty() => vec![finding(what, "ok", words.get("cli.doctor_platform"), None)],
+        Ok(troubles) => troubles.into_iter().map(|trouble| finding(what, "warning", trouble, None)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{ChatError, Outgoing};
+    use crate::domain::actor::Platform;
+    use crate::domain::settings::Language;
+
+    /// A platform with these troubles; with none known it never answers.
+    struct Told(Option<Vec<&'static str>>);
+
+    #[async_trait::async_trait]
+    impl Chat for Told {
+        fn platform(&self) -> Platform {
+            Platform::Slack
+        }
+        async fn post(&self, _: Outgoing<'_>) -> Result<String, ChatError> {
+            Err(ChatError::Refused("nobody posts here".to_owned()))
+        }
+        async fn edit(&self, _: &str, _: Outgoing<'_>) -> Result<(), ChatError> {
+            Err(ChatError::Refused("nobody edits here".to_owned()))
+        }
+        async fn troubles(&self, _: Words) -> Vec<String> {
+            match &self.0 {
+                Some(troubles) => troubles.iter().map(|trouble| (*trouble).to_owned()).collect(),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_platform_has_a_line_a_trouble_and_is_not_waited_for() {
+        for language in [Language::En, Language::Es] {
+            let states = async |told| {
+                let found = platform(&Told(told), Words(language), Duration::from_millis(20)).await;
+                found.into_iter().map(|finding| (finding.what, finding.state)).collect::<Vec<_>>()
+            };
+            assert_eq!(states(Some(vec![])).await, [("slack", "ok")]);
+            assert_eq!(states(Some(vec!["one", "two"])).await, [("slack", "warning"), ("slack", "warning")]);
+            assert_eq!(states(None).await, [("slack", "error")]);
+        }
     }
 }

@@ -8,6 +8,7 @@ mod client;
 mod demo;
 mod doctor;
 mod failure;
+mod manifest;
 mod render;
 mod run;
 mod serve;
@@ -33,6 +34,7 @@ pub async fn main() -> ExitCode {
         Command::Thread(options) => client::thread(options).await,
         Command::Audit(options) => audit::audit(options).await,
         Command::Schema(options) => check::schema(&options),
+        Command::Manifest(options) => manifest::manifest(&options),
         Command::Doctor(options) => doctor::doctor(options).await,
         Command::DemoShop { address, dir } => demo::shop(&address, dir).await,
     };

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::catalog::Catalog;
 pub use crate::domain::runbook::BUILT_IN;
-use crate::domain::runbook::{Args, Param, Runbook};
+use crate::domain::runbook::{Args, Param, ParamKind, Runbook};
 use crate::domain::settings::Settings;
 pub use explain::explain;
 pub use suggest::usage;
@@ -157,6 +157,15 @@ fn request(line: &str, scene: Scene<'_>) -> Result<Request, Unclear> {
     let (word, rest) = words::first(line)?.ok_or(Unclear::Empty)?;
     let book = suggest::find(&word, scene)?;
     parse::arguments(&book, &words::split(rest)?, scene)
+}
+
+/// The files that a parameter of this runbook offers, by name; none where it offers none.
+#[must_use]
+pub fn files(book: &Runbook, param: &str) -> Vec<String> {
+    match book.params.iter().find(|known| known.name == param).map(|param| &param.kind) {
+        Some(ParamKind::File { dir, pattern }) => params::files(dir, pattern.as_deref()),
+        _ => Vec::new(),
+    }
 }
 
 /// Checks arguments that came by name, from a form, an alert's labels, a schedule or another runbook. An empty text is

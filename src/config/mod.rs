@@ -18,6 +18,7 @@ use std::time::Duration;
 use minijinja::context;
 
 use crate::domain::actor::{PersonId, Role};
+use crate::domain::digest;
 use crate::domain::settings::{Language, Settings};
 use crate::problem::Problem;
 use crate::secret::Secret;
@@ -27,7 +28,7 @@ use findings::Findings;
 use shape::Shape;
 use tree::{Content, Node, Origin};
 use veil::Veil;
-pub use written::LogFormat;
+pub use written::{LogFormat, SlackMode};
 
 /// The configuration that is taken when no file is named: safe, and the place where every key is explained.
 pub const DEFAULT: &str = include_str!("../../config/sereno.yaml");
@@ -56,6 +57,8 @@ pub struct Config {
     pub hook_secrets: BTreeMap<String, Vec<Secret>>,
     /// Secrets that runbooks may name.
     pub secrets: BTreeMap<String, Secret>,
+    /// The Slack app, if there is one.
+    pub slack: Option<Slack>,
     /// The Docker engine's address; none means the platform's default.
     pub docker_host: Option<String>,
     /// Where the audit chain's head is written after each change; none means nowhere.
@@ -64,8 +67,25 @@ pub struct Config {
     pub log_json: bool,
     /// Which events are logged, as a filter of `tracing`: `info`, or `info,sereno=debug`.
     pub log_level: String,
+    /// Digest of all that is written, the environment's part included, secrets left out.
+    pub digest: String,
     /// What was let pass, and should be said.
     pub warnings: Vec<Problem>,
+}
+
+/// What a Slack app is reached with.
+#[derive(Clone)]
+pub struct Slack {
+    /// Whether by Socket Mode; else Slack sends requests.
+    pub socket: bool,
+    /// The bot's token.
+    pub bot_token: Secret,
+    /// The app's token, for Socket Mode.
+    pub app_token: Option<Secret>,
+    /// What Slack signs its requests with.
+    pub signing_secret: Option<Secret>,
+    /// Where Slack's Web API is, without a slash at the end.
+    pub api_url: String,
 }
 
 impl Config {
@@ -101,6 +121,7 @@ impl Config {
         let mut findings = Findings::new(Words(language(&root)), name, text, veil, root.clone());
         overlay::report(&refused, &shape, &mut findings);
         let fitted = fit::fit(&root, &shape, &mut findings);
+        let digest = digest::of(&shape.without_secrets(&fitted));
         let written = serde_json::from_value(fitted).map_err(|error| {
             findings.error(&[], "unfit", context! { why => error.to_string() });
             std::mem::take(&mut findings.problems)
@@ -108,6 +129,7 @@ impl Config {
         let mut config = sections::check(written, &mut findings, env);
         if findings.problems.is_empty() {
             config.warnings = findings.warnings;
+            config.digest = digest;
             return Ok(config);
         }
         findings.problems.sort_by(|left, right| (&left.file, left.line).cmp(&(&right.file, right.line)));

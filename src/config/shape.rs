@@ -68,6 +68,29 @@ impl Shape {
         )
     }
 
+    /// What is written, without its secrets and whatever does not fit.
+    #[must_use]
+    pub fn without_secrets(&self, value: &Value) -> Value {
+        match (self, value) {
+            (Self::Struct(fields, _), Value::Object(map)) => {
+                let known = map.iter().filter_map(|(key, value)| Some((key, fields.get(key)?.without_secrets(value))));
+                known.map(|(key, value)| (key.clone(), value)).collect()
+            }
+            (Self::Map(inner), Value::Object(map)) => {
+                map.iter().map(|(key, value)| (key.clone(), inner.without_secrets(value))).collect()
+            }
+            (Self::List(inner), Value::Array(items)) => items.iter().map(|item| inner.without_secrets(item)).collect(),
+            (Self::Any(options), value) => {
+                let mut fitting = options.iter().map(|option| option.without_secrets(value));
+                fitting.find(|value| !value.is_null()).unwrap_or_default()
+            }
+            (Self::Text(_), Value::String(_)) | (Self::Whole, Value::Number(_)) | (Self::Flag, Value::Bool(_)) => {
+                value.clone()
+            }
+            _ => Value::Null,
+        }
+    }
+
     /// Every path to a value, as in `people.[].console.token`, `hooks.*.secret`.
     #[must_use]
     pub fn paths(&self) -> Vec<String> {

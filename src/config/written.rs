@@ -39,10 +39,14 @@ pub struct Written {
     pub approvals: Approvals,
     /// When the on-call may go on without an approver.
     pub break_glass: BreakGlass,
+    /// How long what is over is kept; the audit trail is kept for ever.
+    pub retention: Retention,
     /// Secrets that runbooks may name; each has exactly one source.
     pub secrets: BTreeMap<String, Source>,
     /// The Docker engine.
     pub docker: Docker,
+    /// The Slack app.
+    pub slack: Slack,
     /// The audit trail.
     pub audit: Audit,
     /// Logs.
@@ -163,6 +167,8 @@ pub struct FullRole {
     pub about: Option<String>,
     /// Roles whose holders' rights it has too.
     pub includes: Vec<String>,
+    /// Slack user groups, `S…`, whose listed members hold it.
+    pub slack_groups: Vec<String>,
 }
 
 /// A channel.
@@ -192,6 +198,9 @@ pub struct Team {
     /// Who is on call.
     #[serde(default)]
     pub rota: Option<Rota>,
+    /// A Slack user group, `S…`, that is kept equal to who is on call.
+    #[serde(default)]
+    pub slack_group: Option<String>,
 }
 
 /// A weekly rotation.
@@ -268,6 +277,18 @@ pub struct BreakGlass {
     pub announce: Vec<String>,
 }
 
+/// How long what is over is kept, each at least `2d`. What something open refers to stays.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// Requests that were dealt with, and what schedules have fired; longer than any platform sends a request again.
+    pub requests: String,
+    /// Messages that their platform has.
+    pub messages: String,
+    /// What the steps of finished runs printed; lengths and digests stay.
+    pub outputs: String,
+}
+
 /// Where a secret comes from: exactly one of these.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -286,6 +307,53 @@ pub struct Source {
 pub struct Docker {
     /// Its address, as in `unix:///var/run/docker.sock` or `tcp://127.0.0.1:2375`; the platform's default without it.
     pub host: Option<String>,
+}
+
+crate::domain::text_enum! {
+    /// How Slack reaches Sereno.
+    SlackMode {
+        /// Sereno opens connections to Slack: no public address is needed.
+        Socket = "socket",
+        /// Slack sends requests to `/slack/…` at the public address.
+        Http = "http",
+    }
+}
+
+/// The Slack app. Without a bot token there is none.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Slack {
+    /// How Slack reaches Sereno.
+    pub mode: SlackMode,
+    /// The bot's token, `xoxb-…`.
+    pub bot_token: Option<Hidden>,
+    /// A file that holds it.
+    pub bot_token_file: Option<PathBuf>,
+    /// The app's token for Socket Mode, `xapp-…`.
+    pub app_token: Option<Hidden>,
+    /// A file that holds it.
+    pub app_token_file: Option<PathBuf>,
+    /// What Slack signs its requests with, in mode `http`.
+    pub signing_secret: Option<Hidden>,
+    /// A file that holds it.
+    pub signing_secret_file: Option<PathBuf>,
+    /// Where Slack's Web API is.
+    pub api_url: String,
+}
+
+impl Default for Slack {
+    fn default() -> Self {
+        Self {
+            mode: SlackMode::Socket,
+            bot_token: None,
+            bot_token_file: None,
+            app_token: None,
+            app_token_file: None,
+            signing_secret: None,
+            signing_secret_file: None,
+            api_url: "https://slack.com/api".to_owned(),
+        }
+    }
 }
 
 /// The audit trail.
@@ -333,8 +401,10 @@ impl Default for Written {
             hooks: BTreeMap::new(),
             approvals: Approvals::default(),
             break_glass: BreakGlass::default(),
+            retention: Retention::default(),
             secrets: BTreeMap::new(),
             docker: Docker::default(),
+            slack: Slack::default(),
             audit: Audit::default(),
             log: Log::default(),
         }
@@ -344,7 +414,7 @@ impl Default for Written {
 /// The roles of a file that declares none: each includes the one before it.
 fn usual_roles() -> BTreeMap<String, Option<Role>> {
     let ladder = [("viewer", None), ("operator", Some("viewer")), ("lead", Some("operator")), ("admin", Some("lead"))];
-    let role = |under: &str| Role::Full(FullRole { about: None, includes: vec![under.to_owned()] });
+    let role = |under: &str| Role::Full(FullRole { includes: vec![under.to_owned()], ..FullRole::default() });
     ladder.into_iter().map(|(name, under)| (name.to_owned(), under.map(role))).collect()
 }
 
@@ -363,6 +433,12 @@ impl Default for Catalog {
 impl Default for BreakGlass {
     fn default() -> Self {
         Self { after: "10m".to_owned(), severities: vec![Severity::P0, Severity::P1], announce: Vec::new() }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { requests: "7d".to_owned(), messages: "90d".to_owned(), outputs: "90d".to_owned() }
     }
 }
 

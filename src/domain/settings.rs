@@ -47,6 +47,10 @@ pub struct Settings {
     pub approval_expires: u64,
     /// When the on-call may go on alone.
     pub break_glass: BreakGlass,
+    /// Groups of platforms, and the roles that their members hold.
+    pub groups: BTreeMap<Platform, BTreeMap<String, BTreeSet<Role>>>,
+    /// How long what is over is kept.
+    pub retention: Retention,
     /// Where the head of the audit trail is posted, so that chat keeps a copy that nobody here can change.
     pub audit_channel: Option<String>,
 }
@@ -69,6 +73,17 @@ pub struct Person {
     pub roles: Vec<Role>,
     /// Their ids on other platforms: `T…/U…` on Slack, a user id on Discord.
     pub identities: BTreeMap<Platform, String>,
+    /// What these platforms say of them, as far as it is known and still counts.
+    pub standing: BTreeMap<Platform, Standing>,
+}
+
+/// How a person stands on a platform, as far as rights come from there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether their account was closed there.
+    pub gone: bool,
+    /// Those of the asked groups that they are in.
+    pub groups: Vec<String>,
 }
 
 /// A channel.
@@ -91,6 +106,8 @@ pub struct Team {
     pub channel: String,
     /// Who is on call.
     pub rota: Option<Rota>,
+    /// Groups of platforms that are kept equal to who is on call.
+    pub groups: BTreeMap<Platform, String>,
 }
 
 /// An alert source.
@@ -115,19 +132,61 @@ pub struct BreakGlass {
     pub announce: Vec<String>,
 }
 
+/// How long what is over is kept, in seconds. The timeline is kept for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Requests that were dealt with: as long, the same key is the same request.
+    pub requests: u64,
+    /// Messages that their platform has.
+    pub messages: u64,
+    /// What the steps of finished runs printed.
+    pub outputs: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        let days = |count: u64| count * 24 * 3600;
+        Self { requests: days(7), messages: days(90), outputs: days(90) }
+    }
+}
+
 impl Settings {
-    /// A person as an actor on a platform, with every role that their roles include; none for strangers.
+    /// Whether somebody is one of us: listed, and with no account closed, on whichever platform they act.
+    #[must_use]
+    pub fn knows(&self, person: &str) -> bool {
+        self.people.get(person).is_some_and(|person| !person.standing.values().any(|standing| standing.gone))
+    }
+
+    /// A person as an actor on a platform, with the roles that were given to them, those of their groups, and every role
+    /// that these include; none for strangers. The one place that says who somebody is and what they hold.
     #[must_use]
     pub fn actor(&self, person: &str, platform: Platform) -> Option<Actor> {
-        let person = self.people.get(person)?;
+        let person = self.people.get(person).filter(|person| self.knows(&person.id))?;
         let mut roles = BTreeSet::new();
         let mut todo = person.roles.clone();
+        for (platform, standing) in &person.standing {
+            let of_groups = self.groups.get(platform).into_iter().flatten();
+            let theirs = of_groups.filter(|(group, _)| standing.groups.contains(group));
+            todo.extend(theirs.flat_map(|(_, roles)| roles.iter().cloned()));
+        }
         while let Some(role) = todo.pop() {
             if roles.insert(role.clone()) {
                 todo.extend(self.roles.get(&role).into_iter().flatten().cloned());
             }
         }
         Some(Actor { id: person.id.clone(), platform, roles })
+    }
+
+    /// The same with everybody in every group that they could be in: who is, only its platform knows.
+    #[must_use]
+    pub fn at_most(&self) -> Self {
+        let mut most = self.clone();
+        for person in most.people.values_mut() {
+            let of = |platform: &Platform| self.groups.get(platform).into_iter().flat_map(BTreeMap::keys).cloned();
+            let full = |platform: &Platform| Standing { gone: false, groups: of(platform).collect() };
+            person.standing = person.identities.keys().map(|platform| (*platform, full(platform))).collect();
+        }
+        most
     }
 
     /// The person with this identity on a platform; on the console the identity is the person's id.
@@ -154,6 +213,31 @@ impl Settings {
             expires: self.approval_expires,
             count: environment.map_or(0, |environment| environment.approvals),
         }
+    }
+
+    /// A channel's id on a platform; on the console it is its name.
+    #[must_use]
+    pub fn address<'a>(&'a self, platform: Platform, channel: &'a str) -> Option<&'a str> {
+        if platform == Platform::Console {
+            return Some(channel);
+        }
+        self.channels.get(channel)?.platforms.get(&platform).map(String::as_str)
+    }
+
+    /// The channel with this id on a platform.
+    #[must_use]
+    pub fn channel_at(&self, platform: Platform, id: &str) -> Option<&str> {
+        let at = |channel: &Channel| channel.platforms.get(&platform).is_some_and(|known| known == id);
+        self.channels.iter().find(|(_, channel)| at(channel)).map(|(name, _)| name.as_str())
+    }
+
+    /// A person's id on a platform; on the console it is their own.
+    #[must_use]
+    pub fn identity<'a>(&'a self, platform: Platform, person: &'a str) -> Option<&'a str> {
+        if platform == Platform::Console {
+            return Some(person);
+        }
+        self.people.get(person)?.identities.get(&platform).map(String::as_str)
     }
 
     /// The platform that a channel's messages go to: Slack or Discord where it has one, or else the console.

@@ -53,7 +53,7 @@ super::text_enum! {
         HandedOff = "handed_off",
         /// The incoming person accepted.
         Accepted = "accepted",
-        /// The program started, stopped, or took a new configuration.
+        /// The program started or stops, took a new configuration or new runbooks, or refused them.
         System = "system",
     }
 }

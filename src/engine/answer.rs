@@ -30,7 +30,7 @@ pub(super) struct Heard {
     pub at: Timestamp,
     /// Who.
     pub actor: Actor,
-    /// Where.
+    /// Where what is for everybody goes.
     pub place: Place,
     /// The incident whose thread it was said in.
     pub incident: Option<Incident>,
@@ -56,7 +56,9 @@ impl Engine {
         };
         let settings = self.settings.load_full();
         let (id, at) = (delivery.id.clone(), delivery.at);
-        let heard = Heard { delivery: id, at, actor, place: place.clone(), incident, settings };
+        // What is for everybody goes where everybody is, wherever it was asked.
+        let public = Place { platform: settings.platform_of(&place.channel), ..place.clone() };
+        let heard = Heard { delivery: id, at, actor, place: public, incident, settings };
         let parsed = match addressed(text, place.platform) {
             Some(line) => Some(self.parse(&heard, line).await?),
             None => None,
@@ -131,7 +133,7 @@ impl Engine {
                 };
                 if let Err(holder) = self.start(tx, start, &authorized).await? {
                     let card = self.locked_card(tx, &heard.settings, &holder).await?;
-                    self.whisper(tx, &heard.place, &heard.actor.id, &card, &heard.delivery).await?;
+                    self.aside(tx, heard, &card).await?;
                 }
                 Ok(())
             }
@@ -143,7 +145,7 @@ impl Engine {
         let command = command_line(request);
         let helpers = helpers(&heard.settings, request, &heard.place.channel);
         let card = cards::denied(self.desk(&heard.settings), &command, denied, &helpers);
-        self.whisper(tx, &heard.place, &heard.actor.id, &card, &heard.delivery).await?;
+        self.aside(tx, heard, &card).await?;
         let stream =
             heard.incident.as_ref().map_or_else(|| "system".to_owned(), |incident| incident_stream(&incident.id));
         let body = json!({"command": command, "channel": heard.place.channel, "why": denied});
@@ -172,7 +174,7 @@ impl Engine {
             Unclear::Unknown(_, near) | Unclear::Ambiguous(_, near) => cards::unclear(sentence, &invocations(&near)),
             _ => cards::unclear(sentence, &[]),
         };
-        self.whisper(tx, &heard.place, &heard.actor.id, &card, &heard.delivery).await
+        self.aside(tx, heard, &card).await
     }
 
     /// A runbook by its full name, with arguments from a form, an alert or another runbook.

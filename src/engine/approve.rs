@@ -126,6 +126,9 @@ impl Engine {
     /// Launches an approved step, if what it would do now is what was approved, and everybody still may.
     pub(super) async fn launch_approved(self: &Arc<Self>, run: &Run, step: &StepRun, planned: Planned) -> Result<bool> {
         let Some(id) = &step.approval else { return Ok(false) };
+        let votes = approvals::votes(&mut self.store.read().await?, id).await?;
+        let concerned: Vec<_> = votes.iter().map(|vote| &vote.by).chain([&run.body.by.id]).collect();
+        self.reread(&concerned).await; // before the transaction, for a platform takes its time
         let Some(mut tx) = self.begin_on(run).await? else { return Ok(false) };
         let Some(approval) = approvals::get(&mut tx, id).await? else { return Ok(false) };
         let votes = approvals::votes(&mut tx, id).await?;
@@ -237,7 +240,7 @@ impl Engine {
     async fn object(&self, tx: &mut Tx, heard: &Heard, run: &Run, approval: &Approval, why: &Objection) -> Result<()> {
         let decided = self.decided_by(tx, &heard.settings, approval).await?;
         let card = cards::objection(self.desk(&heard.settings), why, &decided);
-        self.whisper(tx, &heard.place, &heard.actor.id, &card, &heard.delivery).await?;
+        self.aside(tx, heard, &card).await?;
         let body = json!({"run": run.id, "approval": approval.id, "why": format!("{why:?}")});
         self.enter(tx, stream_of(run), &heard.actor.id, EntryKind::Denied, body).await
     }

@@ -85,7 +85,7 @@ impl Engine {
             books.retain(|book| packs.contains(&book.pack));
         }
         let card = cards::help(self.desk(&heard.settings), &books, word.is_some());
-        self.whisper(tx, &heard.place, &heard.actor.id, &card, &heard.delivery).await
+        self.aside(tx, heard, &card).await
     }
 
     async fn why(&self, tx: &mut Tx, heard: &Heard, person: &str, request: &Request) -> Result<()> {
@@ -94,7 +94,7 @@ impl Engine {
             Ok(line) => cards::unclear(line, &[]),
             Err(card) => *card,
         };
-        self.whisper(tx, &heard.place, &heard.actor.id, &card, &heard.delivery).await
+        self.aside(tx, heard, &card).await
     }
 
     async fn my_approvals(&self, tx: &mut Tx, heard: &Heard) -> Result<()> {

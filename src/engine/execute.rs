@@ -133,19 +133,26 @@ impl Engine {
         Ok(true)
     }
 
-    /// Renews this replica's leases, and stops steps whose run was cancelled elsewhere.
+    /// Renews the leases of the steps that run in this process.
     pub(super) async fn heartbeat(&self) -> Result<()> {
-        if self.lock_running().is_empty() {
+        let running: Vec<_> = self.lock_running().keys().cloned().collect();
+        if running.is_empty() {
             return Ok(());
         }
         let mut tx = self.store.begin().await?;
-        steps::renew(&mut tx, &self.replica, self.clock.now().after(LEASE)).await?;
+        let until = self.clock.now().after(LEASE);
+        // One by one: a step whose start was stored, and the answer lost, runs nowhere, and its lease must end.
+        for (run, position) in &running {
+            steps::renew(&mut tx, &self.replica, (run, *position), until).await?;
+        }
         tx.commit().await
     }
 
     /// Steps whose replica is gone: unknown, or repeated where that is harmless. `alone` tells a process that has just
     /// started on a database of its own.
     pub(super) async fn find_lost(&self, alone: bool) -> Result<usize> {
+        // After an outage every lease is over, also of what runs on here.
+        self.heartbeat().await?;
         let now = self.clock.now();
         let lost = steps::lost(&mut self.store.read().await?, now, alone.then_some(&self.replica)).await?;
         for step in &lost {

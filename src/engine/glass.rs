@@ -51,7 +51,7 @@ impl Engine {
         }
         let Some(run) = runs::get(tx, &approval.run).await? else { return Ok(()) };
         if let Some(card) = self.glass_objection(tx, heard, &approval, reason.as_deref()).await? {
-            self.whisper(tx, &heard.place, &heard.actor.id, &card, &heard.delivery).await?;
+            self.aside(tx, heard, &card).await?;
             let body = json!({"run": run.id, "approval": id, "why": card.state});
             return self.enter(tx, stream_of(&run), &heard.actor.id, EntryKind::Denied, body).await;
         }
@@ -177,7 +177,7 @@ impl Engine {
             None
         };
         if let Some(card) = objection {
-            return self.whisper(tx, &heard.place, &heard.actor.id, &card, &heard.delivery).await;
+            return self.aside(tx, heard, &card).await;
         }
         let note = note.unwrap_or_default();
         if !reviews::close(tx, id, &heard.actor.id, &note, self.clock.now()).await? {

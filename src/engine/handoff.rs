@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::Engine;
 use super::answer::Heard;
+use super::record::STREAM;
 use crate::chat::cards::{self, Shift};
 use crate::clock::Timestamp;
 use crate::domain::actor::{Place, SERENO};
@@ -25,17 +26,23 @@ const LISTED: usize = 20;
 impl Engine {
     /// Who is on call.
     pub(super) async fn on_call(&self, tx: &mut Tx, heard: &Heard, team: Option<&str>) -> Result<()> {
+        let teams = self.teams_on_call(&heard.settings, team);
+        self.reply(tx, heard, &cards::on_call(self.desk(&heard.settings), &teams)).await
+    }
+
+    /// Teams with a rota, or only this one: who is on call, and until when.
+    pub(super) fn teams_on_call(
+        &self,
+        settings: &Settings,
+        team: Option<&str>,
+    ) -> Vec<(String, Option<String>, Option<Timestamp>)> {
         let now = self.clock.now();
         let fits = |name: &&String| team.is_none_or(|team| team == name.as_str());
-        let teams: Vec<_> = heard
-            .settings
-            .teams
-            .iter()
-            .filter(|(name, _)| fits(name))
-            .filter_map(|(name, team)| team.rota.as_ref().map(|rota| (name, rota)))
+        let teams = settings.teams.iter().filter(|(name, _)| fits(name));
+        teams
+            .filter_map(|(name, team)| Some((name, team.rota.as_ref()?)))
             .map(|(name, rota)| (name.clone(), rota.on_call(now), rota.shift(now).map(|shift| shift.until)))
-            .collect();
-        self.reply(tx, heard, &cards::on_call(self.desk(&heard.settings), &teams)).await
+            .collect()
     }
 
     /// The packet on request: from the start of the present shift until now, for the one who comes next.
@@ -119,7 +126,7 @@ impl Engine {
         let card = cards::handoff(self.desk(&settings), &packet, id);
         self.post_as(tx, &handoff.message, place, &card, reply_to).await?;
         let body = json!({"team": handoff.team, "outgoing": handoff.outgoing, "incoming": handoff.incoming});
-        self.enter(tx, "system".to_owned(), SERENO, EntryKind::HandedOff, body).await?;
+        self.enter(tx, STREAM.to_owned(), SERENO, EntryKind::HandedOff, body).await?;
         Ok(true)
     }
 
@@ -175,7 +182,7 @@ impl Engine {
             self.edit(tx, &handoff.message, &card).await?;
         }
         let body = json!({"team": handoff.team, "outgoing": handoff.outgoing});
-        self.enter(tx, "system".to_owned(), &heard.actor.id, EntryKind::Accepted, body).await
+        self.enter(tx, STREAM.to_owned(), &heard.actor.id, EntryKind::Accepted, body).await
     }
 }
 

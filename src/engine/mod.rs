@@ -12,10 +12,15 @@ mod drive;
 mod execute;
 mod glass;
 mod handoff;
+mod house;
+mod keep_groups;
 mod plan;
 mod post;
 mod press;
 mod receive;
+mod record;
+mod retain;
+mod roster;
 mod run_loop;
 mod schedule;
 mod start;
@@ -24,11 +29,13 @@ mod tick;
 mod undo;
 
 pub use built_in::explain;
+pub use record::{Event, InForce};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -71,7 +78,8 @@ pub struct Engine {
     pub store: Store,
     /// What time it is.
     pub clock: Clock,
-    /// People, environments, channels, teams: swapped whole when the configuration is read again.
+    /// People, environments, channels, teams: swapped whole when the configuration is read again, and when platforms say
+    /// something new of somebody.
     pub settings: ArcSwap<Settings>,
     /// Runbooks: swapped whole when the files change and are sound.
     pub catalog: ArcSwap<Catalog>,
@@ -80,7 +88,15 @@ pub struct Engine {
     wake: Wake,
     /// Steps that run in this process, and how to stop them.
     running: Mutex<BTreeMap<(RunId, usize), CancellationToken>>,
+    /// What platforms said of people.
+    roster: roster::Roster,
+    /// The groups that are kept equal to who is on call.
+    kept: keep_groups::Kept,
     tasks: TaskTracker,
+    /// Held while requests are taken and handled; true if some may be this replica's that it does not handle.
+    receiving: AsyncMutex<bool>,
+    /// Held while messages are delivered; those whose fate is not written down yet.
+    delivering: AsyncMutex<Vec<deliver::Sent>>,
 }
 
 impl Engine {
@@ -97,8 +113,18 @@ impl Engine {
             tools: parts.tools,
             wake: parts.wake,
             running: Mutex::default(),
+            roster: roster::Roster::default(),
+            kept: keep_groups::Kept::default(),
             tasks: TaskTracker::new(),
+            receiving: AsyncMutex::default(),
+            delivering: AsyncMutex::default(),
         })
+    }
+
+    /// The platform, if it is in use.
+    #[must_use]
+    pub fn chat(&self, platform: Platform) -> Option<Arc<dyn Chat>> {
+        self.chats.get(&platform).cloned()
     }
 
     /// Stores a request durably, wakes who takes it, and gives the request's id: only now may it be acknowledged.

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Engine;
+use super::answer::Heard;
 use crate::chat::card::Card;
 use crate::domain::actor::{Actor, Place};
 use crate::domain::run::Run;
@@ -48,6 +49,12 @@ impl Engine {
     ) -> Result<()> {
         let message = self.message(&MessageId::new(), place, card, Some(to), Some(reply_to))?;
         messages::insert(tx, &message).await
+    }
+
+    /// Says something to the one who asked alone, on the platform where they asked.
+    pub(super) async fn aside(&self, tx: &mut Tx, heard: &Heard, card: &Card) -> Result<()> {
+        let place = Place { platform: heard.actor.platform, ..heard.place.clone() };
+        self.whisper(tx, &place, &heard.actor.id, card, &heard.delivery).await
     }
 
     /// Shows what a person said, on the console, where nobody else does.

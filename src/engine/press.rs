@@ -15,6 +15,7 @@ use crate::domain::policy::{self, Ask};
 use crate::domain::run::{Run, RunState};
 use crate::domain::runbook::Args;
 use crate::domain::sentence::sentence;
+use crate::domain::settings::Settings;
 use crate::domain::step::{Hold, Outcome, Report, StepEvent, StepRun, StepState};
 use crate::domain::timeline::EntryKind;
 use crate::id::RunId;
@@ -33,7 +34,7 @@ impl Engine {
         let settings = self.settings.load_full();
         let found = messages::get(&mut tx, message).await?;
         let visible = |found: &Message| found.whisper_to.as_ref().is_none_or(|to| *to == actor.id);
-        let place = found.as_ref().map_or_else(|| place.clone(), |found| found.place.under(&found.id));
+        let place = found.as_ref().map_or_else(|| place.clone(), |found| public_place(found, &settings));
         let incident = match &place.thread {
             Some(root) => incidents::of_thread(&mut tx, root).await?,
             None => None,
@@ -90,7 +91,7 @@ impl Engine {
     /// Tells the one who asked one sentence.
     pub(super) async fn tell(&self, tx: &mut Tx, heard: &Heard, key: &str, values: minijinja::Value) -> Result<()> {
         let card = cards::line(self.desk(&heard.settings), key, values);
-        self.whisper(tx, &heard.place, &heard.actor.id, &card, &heard.delivery).await
+        self.aside(tx, heard, &card).await
     }
 
     /// Cancels a run: the requester may, and whoever may run it.
@@ -213,6 +214,15 @@ impl Engine {
             _ => self.tell(tx, heard, "step_moved_on", context! {}).await.map(|()| None),
         }
     }
+}
+
+/// Where what comes of a press goes: into the message's thread; what only one person sees has none.
+fn public_place(message: &Message, settings: &Settings) -> Place {
+    let place = match message.whisper_to {
+        Some(_) => message.place.clone(),
+        None => message.place.under(&message.id),
+    };
+    Place { platform: settings.platform_of(&place.channel), ..place }
 }
 
 /// Whether they may run what this run runs.

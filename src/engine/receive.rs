@@ -20,37 +20,64 @@ const BATCH: i64 = 64;
 const SIDE_BY_SIDE: usize = 8;
 /// How long a replica may take over one before another takes it.
 const LEASE: Duration = Duration::from_secs(30);
+/// How long one that could not be given back rests, for every try that it has behind it.
+const REST: Duration = Duration::from_secs(2);
 /// Handlings begun before a request is given up on.
 const ATTEMPTS: u32 = 5;
 
 impl Engine {
     /// Handles what is in the inbox; gives how many requests it took.
     pub(super) async fn receive(self: &Arc<Self>) -> Result<usize> {
+        // Held to the end: what is this replica's in the database now, it does not handle.
+        let mut unsure = self.receiving.lock().await;
+        let left = if *unsure { self.give_back_all().await } else { Ok(()) };
+        if let Err(error) = &left {
+            tracing::warn!(%error, "requests could not be given back yet");
+        }
+        *unsure = left.is_err();
         let now = self.clock.now();
         if !inbox::is_due(&mut self.store.read().await?, now).await? {
             return Ok(0);
         }
+        *unsure = true;
         let mut tx = self.store.begin().await?;
         let deliveries = inbox::claim(&mut tx, &self.replica, now, now.after(LEASE), BATCH).await?;
         // Also when another replica was faster: a transaction that is dropped costs its connection.
         tx.commit().await?;
         if deliveries.is_empty() {
+            *unsure = left.is_err();
             return Ok(0);
         }
         fail::fail_point!("engine.after_claim");
         let count = deliveries.len();
-        futures_util::stream::iter(deliveries)
-            .for_each_concurrent(SIDE_BY_SIDE, |delivery| self.handle_or_give_back(delivery))
+        let settled = futures_util::stream::iter(deliveries)
+            .map(|delivery| self.handle_or_give_back(delivery))
+            .buffer_unordered(SIDE_BY_SIDE)
+            .fold(true, async |all, settled| all && settled)
             .await;
+        *unsure = left.is_err() || !settled;
         self.wake.wake();
         Ok(count)
     }
 
-    async fn handle_or_give_back(self: &Arc<Self>, delivery: Delivery) {
+    /// Gives back what the database says is this replica's: the answer to its claim was lost, or it was away when the
+    /// request was to be given back.
+    async fn give_back_all(&self) -> Result<()> {
+        let mut tx = self.store.begin().await?;
+        let count = inbox::release_all(&mut tx, &self.replica, self.clock.now(), REST).await?;
+        tx.commit().await?;
+        if count > 0 {
+            tracing::info!(count, "requests were given back after an error of the database");
+        }
+        Ok(())
+    }
+
+    /// False if it could not be given back, either.
+    async fn handle_or_give_back(self: &Arc<Self>, delivery: Delivery) -> bool {
         // A request that makes us panic must not take the process with it, again after every restart.
         let handled = AssertUnwindSafe(self.handle(&delivery)).catch_unwind().await;
         let error = match handled {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => return true,
             Ok(Err(error)) => error.to_string(),
             Err(_) => "its handling panicked; the log says where".to_owned(),
         };
@@ -60,32 +87,38 @@ impl Engine {
         } else {
             self.give_up(&delivery, &error).await
         };
-        if let Err(error) = back {
-            // Its lease will end, and it will be taken again.
-            tracing::warn!(delivery = %delivery.id, %error, "a request could not be given back");
+        if let Err(error) = &back {
+            tracing::warn!(delivery = %delivery.id, %error, "a request could not be given back yet");
         }
+        back.is_ok()
     }
 
     async fn handle(self: &Arc<Self>, delivery: &Delivery) -> Result<()> {
         match &delivery.input {
-            Input::Text { by, place, text } => match self.actor(by, place) {
-                Some(actor) => self.heard(delivery, actor, place, text).await,
-                None => self.drop_stranger(delivery).await,
-            },
-            Input::Press { by, place, .. } => match self.actor(by, place) {
-                Some(actor) => self.pressed(delivery, actor, place).await,
-                None => self.drop_stranger(delivery).await,
-            },
+            Input::Text { by, place, text } => {
+                self.read_if_old(by).await;
+                match self.actor(by, place) {
+                    Some(actor) => self.heard(delivery, actor, place, text).await,
+                    None => self.drop_stranger(delivery).await,
+                }
+            }
+            Input::Press { by, place, .. } => {
+                self.reread(&[by]).await;
+                match self.actor(by, place) {
+                    Some(actor) => self.pressed(delivery, actor, place).await,
+                    None => self.drop_stranger(delivery).await,
+                }
+            }
             Input::Hook { hook, body } => self.alerted(delivery, hook, body).await,
         }
     }
 
-    /// The actor as of now: roles are read here, at the click.
+    /// The actor as of now: a click is judged by the roles of its moment.
     fn actor(&self, by: &str, place: &Place) -> Option<Actor> {
         self.settings.load().actor(by, place.platform)
     }
 
-    /// Somebody who left the configuration between the door and here.
+    /// Somebody who left the configuration, or whose account was closed, between the door and here.
     async fn drop_stranger(&self, delivery: &Delivery) -> Result<()> {
         let mut tx = self.store.begin().await?;
         inbox::finish(&mut tx, &delivery.id, DeliveryState::Done).await?;
@@ -95,7 +128,7 @@ impl Engine {
     async fn give_back(&self, delivery: &Delivery) -> Result<()> {
         let pause = Duration::from_secs(1 << delivery.attempt.min(5));
         let mut tx = self.store.begin().await?;
-        inbox::release(&mut tx, &delivery.id, self.clock.now().after(pause)).await?;
+        inbox::release(&mut tx, &self.replica, &delivery.id, self.clock.now().after(pause)).await?;
         tx.commit().await
     }
 

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Engine;
 use super::execute::HEARTBEAT;
+use crate::chat::House;
 use crate::store::Result;
 use crate::store::wake::{Listener, Wake};
 
@@ -25,7 +26,10 @@ impl Engine {
         // What is due by the clock is not due sooner because something was committed: nobody wakes this one.
         let tick = self.looped("tick", Wake::default().listener(), &stop, async |engine| engine.tick().await);
         let heartbeat = self.beat(&stop);
-        tokio::join!(receive, drive, deliver, tick, heartbeat);
+        let house: Arc<dyn House> = self.clone();
+        let live = self.chats.values().map(|chat| chat.live(house.clone(), stop.clone()));
+        let live = futures_util::future::join_all(live);
+        tokio::join!(receive, drive, deliver, tick, heartbeat, live);
         self.stop_all();
         self.tasks.close();
         if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {

@@ -1,5 +1,7 @@
 //! What follows when a step moves: expectations judged, branches taken, failures answered, runs closed.
 
+use std::collections::BTreeSet;
+
 use minijinja::context;
 use serde_json::json;
 
@@ -7,6 +9,7 @@ use super::Engine;
 use super::post::stream_of;
 use super::start::{Start, waiting};
 use crate::chat::cards;
+use crate::domain::actor::Actor;
 use crate::domain::expect::Verdict;
 use crate::domain::policy::{self, Ask};
 use crate::domain::run::{Cause, Run, RunState};
@@ -107,7 +110,9 @@ impl Engine {
         let Ok(request) = self.check(&settings, &next, &Args::new(), Some(&run.body.place.channel)) else {
             return Ok(failed(sentence!("card.unknown_command", word => next.runbook)));
         };
-        let by = settings.actor(&run.body.by.id, run.body.by.platform).unwrap_or_else(|| run.body.by.clone());
+        // Who is no longer one of us holds nothing; the program itself never did.
+        let nobody = || Actor { roles: BTreeSet::new(), ..run.body.by.clone() };
+        let by = settings.actor(&run.body.by.id, run.body.by.platform).unwrap_or_else(nobody);
         let ask = Ask {
             actor: &by,
             runbook: &request.book,

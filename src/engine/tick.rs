@@ -1,4 +1,5 @@
-//! Everything that is due by the clock: leases, expiries, break-glass, shift changes, schedules. Every deadline is a
+//! Everything that is due by the clock: leases, expiries, break-glass, shift changes, schedules,
+//! what may be forgotten. Every deadline is a
 //! row, so it survives restarts.
 
 use std::sync::Arc;
@@ -9,12 +10,16 @@ use crate::store::{Result, inbox};
 impl Engine {
     /// Looks at everything that is due; gives how much it did.
     pub(super) async fn tick(self: &Arc<Self>) -> Result<usize> {
+        self.sync_roster();
+        self.keep_groups();
         let mut done = self.find_lost(false).await?;
         done += self.expire().await?;
         done += self.offer_glass().await?;
         done += self.change_shifts().await?;
         done += self.run_schedules().await?;
         done += self.post_head().await?;
+        // Not counted: however much there is to forget, it is done a batch at a time.
+        self.forget().await?;
         if done > 0 {
             self.wake.wake();
         }

@@ -49,7 +49,7 @@ impl Engine {
             .collect();
         if inverse.is_empty() || !run.state.is_final() {
             let card = cards::line(self.desk(&heard.settings), "nothing_to_undo", context! {});
-            return self.whisper(tx, &heard.place, &heard.actor.id, &card, &heard.delivery).await;
+            return self.aside(tx, heard, &card).await;
         }
         let book =
             Runbook { name: format!("{}.undo", run.body.runbook.name), steps: inverse, ..run.body.runbook.clone() };
@@ -77,7 +77,7 @@ impl Engine {
         };
         if let Err(holder) = self.start(tx, start, &authorized).await? {
             let card = self.locked_card(tx, &heard.settings, &holder).await?;
-            self.whisper(tx, &heard.place, &heard.actor.id, &card, &heard.delivery).await?;
+            self.aside(tx, heard, &card).await?;
         }
         Ok(())
     }

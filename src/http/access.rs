@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::State;
 use super::fault::Fault;
+use super::serve::Peer;
 use crate::config::Config;
 use crate::domain::actor::{Actor, PersonId, Platform};
 use crate::domain::digest;
@@ -113,13 +114,41 @@ impl Who {
     }
 }
 
+/// Whose token it is, as long as nobody guesses from that address.
+pub(super) fn by_token(state: &State, peer: Peer, token: &str) -> Result<Option<PersonId>, Fault> {
+    guarded(state, peer, token)?;
+    let person = state.access.load().person(token).cloned();
+    if person.is_some() {
+        state.guard.right(peer.0, token);
+    } else {
+        wrong(state, peer);
+    }
+    Ok(person)
+}
+
+/// Turns away whoever presented too many wrong tokens.
+pub(super) fn guarded(state: &State, peer: Peer, token: &str) -> Result<(), Fault> {
+    state.guard.admit(peer.0, token).map_err(|wait| {
+        metrics::counter!("sereno_sign_in_failures_total", "outcome" => "slowed").increment(1);
+        Fault::Guessing(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
+    })
+}
+
+/// Notes that a token from there was wrong.
+pub(super) fn wrong(state: &State, peer: Peer) {
+    metrics::counter!("sereno_sign_in_failures_total", "outcome" => "wrong").increment(1);
+    if state.guard.wrong(peer.0) {
+        tracing::warn!(peer = %peer.0, "too many wrong tokens from this address; it is turned away for a moment");
+    }
+}
+
 impl FromRequestParts<Arc<State>> for Who {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<State>) -> Result<Self, Fault> {
         let settings = state.engine.settings.load_full();
         let person = if let Some(token) = authorization(&parts.headers, "bearer") {
-            state.access.load().person(token).cloned()
+            by_token(state, Peer::of(parts), token)?
         } else if let Some(session) = session_of(&parts.headers) {
             let reading = matches!(parts.method, Method::GET | Method::HEAD);
             if !reading && !is_ours(&parts.headers, &settings.public_url, false) {
@@ -130,7 +159,7 @@ impl FromRequestParts<Arc<State>> for Who {
         } else {
             None
         };
-        person.filter(|id| settings.people.contains_key(id)).map(Self).ok_or(Fault::Unknown)
+        person.filter(|id| settings.knows(id)).map(Self).ok_or(Fault::Unknown)
     }
 }
 

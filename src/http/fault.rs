@@ -20,6 +20,8 @@ pub(super) enum Fault {
     Foreign,
     /// A one-time link was used, or is too old.
     StaleLink,
+    /// Too many wrong tokens came from there; seconds until the next one is looked at.
+    Guessing(u64),
     /// There is nothing here.
     Missing,
     /// There is no such channel.
@@ -59,6 +61,7 @@ impl Fault {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Malformed(_) | Self::NotObject | Self::Empty | Self::TooLong(_) => StatusCode::BAD_REQUEST,
+            Self::Guessing(_) => StatusCode::TOO_MANY_REQUESTS,
             // Never 429: Alertmanager gives such an alert up, while it repeats what was answered by 503.
             Self::Busy | Self::Away => StatusCode::SERVICE_UNAVAILABLE,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
@@ -72,6 +75,7 @@ impl Fault {
             Self::Secret => ("secret", String::new()),
             Self::Foreign => ("foreign", String::new()),
             Self::StaleLink => ("stale_link", String::new()),
+            Self::Guessing(seconds) => ("guessing", seconds.to_string()),
             Self::Missing => ("missing", String::new()),
             Self::NoChannel(name) => ("no_channel", crate::domain::text::cut(name, 80)),
             Self::Method => ("method", String::new()),
@@ -91,8 +95,8 @@ impl Fault {
     /// What happened, and what to do next.
     pub(super) fn say(&self, words: Words) -> (String, String) {
         let (key, particular) = self.sentence();
-        let hint = words.get(&format!("http.{key}_hint"));
-        (words.say(&format!("http.{key}"), context! { particular }), hint)
+        let say = |key: &str| words.say(key, context! { particular => particular.as_str() });
+        (say(&format!("http.{key}")), say(&format!("http.{key}_hint")))
     }
 
     /// As JSON.
@@ -108,6 +112,9 @@ impl Fault {
         let headers = response.headers_mut();
         if matches!(self, Self::Busy | Self::Away) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        }
+        if let Self::Guessing(seconds) = self {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
         }
         if matches!(self, Self::Unknown | Self::Secret) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"sereno\""));

@@ -4,11 +4,14 @@
 mod access;
 mod api;
 mod body;
+mod crowd;
 mod edge;
 mod fault;
+mod guard;
 mod health;
 mod hooks;
 mod pages;
+mod platforms;
 mod pulse;
 mod serve;
 mod sign_in;
@@ -44,7 +47,7 @@ pub struct Limits {
     pub stall: Duration,
     /// From the stop to the last connection's end.
     pub drain: Duration,
-    /// Open connections; when there are so many, no further one is accepted until one ends.
+    /// Open connections; when there are so many, the idlest one makes room for the next.
     pub connections: usize,
 }
 
@@ -72,6 +75,7 @@ pub struct State {
     access: ArcSwap<Access>,
     metrics: PrometheusHandle,
     sources: DefaultKeyedRateLimiter<String>,
+    guard: guard::Guard,
     limits: Limits,
     stopping: CancellationToken,
     /// Why the last change of configuration or runbooks was not taken.
@@ -96,6 +100,7 @@ impl State {
             access: ArcSwap::from_pointee(Access::of(config)),
             metrics,
             sources: DefaultKeyedRateLimiter::keyed(quota),
+            guard: guard::Guard::default(),
             limits,
             stopping: CancellationToken::new(),
             refused: ArcSwapOption::empty(),
@@ -151,6 +156,7 @@ fn router(state: Arc<State>) -> Router {
         .merge(api::routes())
         .merge(sign_in::routes())
         .merge(pages::routes())
+        .merge(platforms::routes())
         .fallback(fault::missing)
         .method_not_allowed_fallback(fault::wrong_method);
     edge::layers(routes, &state).with_state(state)

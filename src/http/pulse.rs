@@ -3,13 +3,15 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Limits;
 
@@ -21,11 +23,19 @@ enum Phase {
     Answer,
     /// Between two requests.
     Idle,
+    /// It had to give up its place.
+    Dismissed,
 }
+
+/// How long a connection may take to begin its first request before it counts as idle.
+const NEWCOMER: Duration = Duration::from_secs(1);
 
 /// One connection's present doings.
 #[derive(Debug)]
-pub(super) struct Pulse(Mutex<Beat>);
+pub(super) struct Pulse {
+    beat: Mutex<Beat>,
+    dismissed: CancellationToken,
+}
 
 #[derive(Debug)]
 struct Beat {
@@ -36,7 +46,34 @@ struct Beat {
 
 impl Pulse {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Beat { phase: Phase::Head, since: Instant::now(), stalled: None })))
+        let beat = Beat { phase: Phase::Head, since: Instant::now(), stalled: None };
+        Arc::new(Self { beat: Mutex::new(beat), dismissed: CancellationToken::new() })
+    }
+
+    /// How idle it is, to be compared: first those between two requests, then those whose request does not get on, each
+    /// by its beginning. None while a request is being answered.
+    pub(super) fn leisure(&self) -> Option<(bool, Instant)> {
+        self.lock().leisure()
+    }
+
+    /// Makes an idle connection give up its place; false if it is not idle any more.
+    pub(super) fn dismiss(&self) -> bool {
+        let mut beat = self.lock();
+        let idle = beat.leisure().is_some();
+        if idle {
+            beat.phase = Phase::Dismissed;
+            self.dismissed.cancel();
+        }
+        idle
+    }
+
+    /// Waits until it has to give up its place.
+    pub(super) async fn dismissed(&self) {
+        self.dismissed.cancelled().await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Beat> {
+        self.beat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A request's head is complete; the guard notes the end of its answer.
@@ -47,31 +84,41 @@ impl Pulse {
 
     /// Whether the client took longer than it may.
     pub(super) fn overdue(&self, limits: &Limits) -> bool {
-        let beat = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let beat = self.lock();
         let stalled = beat.stalled.is_some_and(|since| since.elapsed() > limits.stall);
         stalled
             || match beat.phase {
                 Phase::Head => beat.since.elapsed() > limits.head,
                 Phase::Idle => beat.since.elapsed() > limits.idle,
-                Phase::Answer => false,
+                Phase::Answer | Phase::Dismissed => false,
             }
     }
 
     fn enter(&self, phase: Phase) {
-        let mut beat = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut beat = self.lock();
         (beat.phase, beat.since) = (phase, Instant::now());
     }
 
     fn received(&self) {
-        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).phase == Phase::Idle;
+        let idle = self.lock().phase == Phase::Idle;
         if idle {
             self.enter(Phase::Head);
         }
     }
 
     fn sent(&self, pending: bool) {
-        let mut beat = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut beat = self.lock();
         beat.stalled = if pending { beat.stalled.or_else(|| Some(Instant::now())) } else { None };
+    }
+}
+
+impl Beat {
+    fn leisure(&self) -> Option<(bool, Instant)> {
+        match self.phase {
+            Phase::Idle => Some((false, self.since)),
+            Phase::Head if self.since.elapsed() > NEWCOMER => Some((true, self.since)),
+            Phase::Head | Phase::Answer | Phase::Dismissed => None,
+        }
     }
 }
 

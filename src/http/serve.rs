@@ -3,23 +3,26 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use nix::errno::Errno;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::Limits;
-use super::pulse::{Counted, Pulse, Watched};
+use super::crowd::{Crowd, Place};
+use super::pulse::{Counted, Watched};
 
 /// Largest head of a request.
 const HEAD_BYTES: usize = 32 * 1024;
@@ -38,14 +41,18 @@ pub(super) async fn run(
     limits: Limits,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let slots = Arc::new(Semaphore::new(limits.connections));
+    let crowd = Crowd::new(limits.connections);
     let mut open = JoinSet::new();
-    while let Some((socket, slot)) = accept(&listener, &slots, &stop).await? {
+    while let Some(accepted) = accept(&listener, &crowd, &stop).await? {
         while open.try_join_next().is_some() {}
         let (app, stop) = (app.clone(), stop.clone());
         open.spawn(async move {
-            connection(socket, app, limits, stop).await;
-            drop(slot);
+            let pulse = Arc::clone(&accepted.place.pulse);
+            tokio::select! {
+                biased;
+                () = pulse.dismissed() => {}
+                () = connection(accepted, app, limits, stop) => {}
+            }
         });
     }
     drop(listener);
@@ -56,20 +63,45 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// A connection and its place among all.
-type Accepted = (TcpStream, OwnedSemaphorePermit);
+/// A connection.
+struct Accepted {
+    socket: TcpStream,
+    peer: IpAddr,
+    place: Place,
+}
+
+/// The address that a request's connection comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub IpAddr);
+
+impl Peer {
+    /// That of a request; every one that [`run`] serves has it.
+    pub(super) fn of(parts: &Parts) -> Self {
+        parts.extensions.get().copied().unwrap_or(Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Peer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(parts))
+    }
+}
 
 /// The next connection; none at the stop.
 async fn accept(
     listener: &TcpListener,
-    slots: &Arc<Semaphore>,
+    crowd: &Arc<Crowd>,
     stop: &CancellationToken,
 ) -> std::io::Result<Option<Accepted>> {
     let next = async {
-        let slot = Arc::clone(slots).acquire_owned().await.map_err(std::io::Error::other)?;
         loop {
             match listener.accept().await {
-                Ok((socket, _)) => return Ok(Some((socket, slot))),
+                // Only somebody who is there takes another's place.
+                Ok((socket, peer)) => {
+                    return Ok(Some(Accepted { socket, peer: peer.ip(), place: crowd.enter().await }));
+                }
                 Err(error) if is_final(&error) => return Err(error),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -94,12 +126,14 @@ fn is_final(error: &std::io::Error) -> bool {
 }
 
 /// Serves one connection to its end.
-async fn connection(socket: TcpStream, app: Router, limits: Limits, stop: CancellationToken) {
+async fn connection(accepted: Accepted, app: Router, limits: Limits, stop: CancellationToken) {
+    let Accepted { socket, peer, place } = accepted;
     let _ = socket.set_nodelay(true);
-    let pulse = Pulse::new();
-    let io = TokioIo::new(Watched { socket, pulse: Arc::clone(&pulse) });
-    let answering = Arc::clone(&pulse);
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
+    let pulse = &place.pulse;
+    let io = TokioIo::new(Watched { socket, pulse: Arc::clone(pulse) });
+    let answering = Arc::clone(pulse);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
         let (app, answering) = (app.clone(), answering.answering());
         Box::pin(async move {
             let response = app.oneshot(request).await?;

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::access::{self, COOKIE};
 use super::body::Form;
 use super::fault::Fault;
+use super::serve::Peer;
 use super::{State, pages, view};
 use crate::domain::actor::PersonId;
 use crate::domain::digest;
@@ -43,7 +44,12 @@ async fn page(Shared(state): Shared<Arc<State>>, Query(asked): Query<Asked>) -> 
     pages::bare(state.engine.words(), "sign_in.html", values, StatusCode::OK)
 }
 
-async fn sign_in(Shared(state): Shared<Arc<State>>, headers: HeaderMap, form: Form) -> Result<Response, Fault> {
+async fn sign_in(
+    Shared(state): Shared<Arc<State>>,
+    peer: Peer,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Response, Fault> {
     let settings = state.engine.settings.load_full();
     if !access::is_ours(&headers, &settings.public_url, true) {
         return Err(Fault::Foreign);
@@ -51,11 +57,16 @@ async fn sign_in(Shared(state): Shared<Arc<State>>, headers: HeaderMap, form: Fo
     let link = form.get("link");
     let person = if link.is_empty() {
         let token = form.get("token").trim();
-        state.access.load().person(token).cloned().ok_or(Fault::Unknown)?
+        access::by_token(&state, peer, token)?.ok_or(Fault::Unknown)?
     } else {
-        redeem(&state, link).await?
+        access::guarded(&state, peer, link)?;
+        let redeemed = redeem(&state, link).await;
+        if matches!(redeemed, Err(Fault::StaleLink)) {
+            access::wrong(&state, peer);
+        }
+        redeemed?
     };
-    if !settings.people.contains_key(&person) {
+    if !settings.knows(&person) {
         return Err(Fault::Unknown);
     }
     let session = Secret::generate();

@@ -1,6 +1,8 @@
 //! The inbox: everything that came in, stored before it is acknowledged, once an idempotency key. Many requests share
 //! one transaction on SQLite (group commit); each is answered after its own commit.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -25,14 +27,18 @@ const CLAIM: &str = "UPDATE inbox SET state = $1, owner = $2, due_at = $3, attem
     RETURNING id, input, at, attempt";
 const LEASE_OVER: &str = "UPDATE inbox SET state = $1, owner = NULL, due_at = 0 WHERE state = $2 AND due_at <= $3";
 const FINISH: &str = "UPDATE inbox SET state = $1 WHERE id = $2 AND state = $3";
-const RELEASE: &str = "UPDATE inbox SET state = $1, owner = NULL, due_at = $2 WHERE id = $3 AND state = $4";
+const RELEASE: &str = "UPDATE inbox SET state = $1, owner = NULL, due_at = $2
+    WHERE id = $3 AND state = $4 AND owner = $5";
+const RELEASE_ALL: &str = "UPDATE inbox SET state = $1, owner = NULL, due_at = $2 + attempt * $3
+    WHERE state = $4 AND owner = $5";
 const TAKE_OVER: &str = "UPDATE inbox SET state = $1, owner = NULL, due_at = 0 WHERE state = $2 AND owner <> $3";
 const STATE: &str = "SELECT state FROM inbox WHERE id = $1";
 const COUNTS: &str = "SELECT state, COUNT(*) FROM inbox GROUP BY state ORDER BY state";
 
 const DUE: &str = "SELECT COUNT(*) FROM (SELECT id FROM inbox WHERE state IN ($1, $2) AND due_at <= $3 LIMIT 1) AS due";
 
-pub(super) const STATEMENTS: &[&str] = &[ACCEPT, DUE, CLAIM, LEASE_OVER, FINISH, RELEASE, TAKE_OVER, STATE, COUNTS];
+pub(super) const STATEMENTS: &[&str] =
+    &[ACCEPT, DUE, CLAIM, LEASE_OVER, FINISH, RELEASE, RELEASE_ALL, TAKE_OVER, STATE, COUNTS];
 
 /// What came in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -198,14 +204,25 @@ pub async fn finish(tx: &mut Tx, id: &DeliveryId, state: DeliveryState) -> Resul
     Ok(exec!(tx, FINISH, state.as_str(), id.as_str(), DeliveryState::Taken.as_str())? == 1)
 }
 
-/// Gives a taken request back after an error, to be taken again from `not_before` on.
+/// Gives a request that is still `by`'s back after an error, to be taken again from `not_before` on.
 ///
 /// # Errors
 /// The database's.
-pub async fn release(tx: &mut Tx, id: &DeliveryId, not_before: Timestamp) -> Result<()> {
+pub async fn release(tx: &mut Tx, by: &ReplicaId, id: &DeliveryId, not_before: Timestamp) -> Result<()> {
     let (new, taken) = (DeliveryState::New.as_str(), DeliveryState::Taken.as_str());
-    exec!(tx, RELEASE, new, not_before.0, id.as_str(), taken)?;
+    exec!(tx, RELEASE, new, not_before.0, id.as_str(), taken, by.as_str())?;
     Ok(())
+}
+
+/// Gives back whatever is `by`'s, for a replica that handles nothing at this moment; gives how many. Each may be taken
+/// again after `pause` for every try that it has behind it.
+///
+/// # Errors
+/// The database's.
+pub async fn release_all(tx: &mut Tx, by: &ReplicaId, now: Timestamp, pause: Duration) -> Result<u64> {
+    let (new, taken) = (DeliveryState::New.as_str(), DeliveryState::Taken.as_str());
+    let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+    exec!(tx, RELEASE_ALL, new, now.0, pause, taken, by.as_str())
 }
 
 /// Gives back what others have taken: for a process that has just started on a database of its own, so that nobody

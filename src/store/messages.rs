@@ -15,7 +15,7 @@ macro_rules! select {
     ($tail:literal) => {
         concat!(
             "SELECT id, seq, revision, platform, channel, thread, author, whisper_to, reply_to, card, presses,
-                version, posted_version, external, attempts, not_before, error, at
+                version, posted_version, external, attempts, not_before, claimed_until, error, at
             FROM messages ",
             $tail
         )
@@ -30,9 +30,15 @@ const INSERT: &str = "INSERT INTO messages
     VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, 0, 0)";
 const EDITED: &str = "SELECT card, presses, version FROM messages WHERE id = $1";
 const EDIT: &str = "UPDATE messages
-    SET card = $1, presses = $2, revision = $3, version = version + 1, attempts = 0, not_before = NULL, error = NULL
+    SET card = $1, presses = $2, revision = $3, version = version + 1, not_before = NULL, error = NULL,
+        attempts = CASE WHEN posted_version = 0 THEN attempts ELSE 0 END
     WHERE id = $4 AND version = $5";
 const GET: &str = select!("WHERE id = $1");
+const AT: &str = "SELECT id, thread FROM messages
+    WHERE platform = $1 AND channel = $2 AND external = $3 ORDER BY seq LIMIT 1";
+const ADOPT: &str = "INSERT INTO messages
+        (id, seq, revision, platform, channel, card, presses, external, at, version, posted_version, attempts)
+    VALUES ($1, $2, $2, $3, $4, $5, '{}', $6, $7, 1, 1, 0) ON CONFLICT (id) DO NOTHING";
 const THREAD: &str = select!("WHERE id = $1 OR thread = $1 ORDER BY seq");
 const REPLIES: &str = select!("WHERE reply_to = $1 ORDER BY seq");
 const CHANNEL: &str = select!(
@@ -55,9 +61,11 @@ const POSTED: &str = "UPDATE messages
 const POSTPONE: &str = "UPDATE messages
     SET attempts = attempts + 1, not_before = $1, claimed_until = NULL, error = $2
     WHERE id = $3 AND posted_version < version";
+const PAUSE: &str = "UPDATE messages SET not_before = $1, claimed_until = NULL
+    WHERE id = $2 AND posted_version < version";
 const CLAIM: &str = "UPDATE messages SET claimed_until = $1
     WHERE id = $2 AND posted_version < version AND (claimed_until IS NULL OR claimed_until <= $3)";
-const GIVE_BACK: &str = "UPDATE messages SET claimed_until = NULL WHERE id = $1";
+const GIVE_BACK: &str = "UPDATE messages SET claimed_until = NULL WHERE id = $1 AND claimed_until = $2";
 const UNDELIVERED: &str = "SELECT COUNT(*) FROM messages WHERE posted_version < version AND attempts > 0";
 
 pub(super) const STATEMENTS: &[&str] = &[
@@ -67,6 +75,8 @@ pub(super) const STATEMENTS: &[&str] = &[
     EDITED,
     EDIT,
     GET,
+    AT,
+    ADOPT,
     THREAD,
     REPLIES,
     CHANNEL,
@@ -74,6 +84,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     DUE,
     POSTED,
     POSTPONE,
+    PAUSE,
     CLAIM,
     GIVE_BACK,
     UNDELIVERED,
@@ -132,6 +143,8 @@ pub struct Message {
     pub attempts: u32,
     /// Not before this moment.
     pub not_before: Option<Timestamp>,
+    /// Whether an earlier try may have come through without anybody living to note it.
+    pub again: bool,
     /// The last error, where the platform does not take it.
     pub error: Option<String>,
     /// When it was first said.
@@ -155,6 +168,7 @@ row!(Row {
     external: Option<String>,
     attempts: i64,
     not_before: Option<i64>,
+    claimed_until: Option<i64>,
     error: Option<String>,
     at: i64,
 });
@@ -179,6 +193,7 @@ impl TryFrom<Row> for Message {
             external: row.external,
             attempts: count(row.attempts)?,
             not_before: row.not_before.map(Timestamp),
+            again: row.attempts > 0 || row.claimed_until.is_some(),
             error: row.error,
             at: Timestamp(row.at),
         })
@@ -251,6 +266,29 @@ pub async fn get(db: &mut Db, id: &MessageId) -> Result<Option<Message>> {
     fetch_optional!(db, Row, GET, id.as_str())?.map(Message::try_from).transpose()
 }
 
+/// The root of the thread that a platform's message is in, or the message itself where it is in none: the platform
+/// knows it by `external`.
+///
+/// # Errors
+/// The database's.
+pub async fn root_at(db: &mut Db, place: &Place, external: &str) -> Result<Option<MessageId>> {
+    let found = fetch_optional!(db, (String, Option<String>), AT, place.platform.as_str(), &place.channel, external)?;
+    Ok(found.map(|(id, thread)| MessageId::from(thread.unwrap_or(id))))
+}
+
+/// Puts a message that was on a platform before us, known there by `external`, among ours, so that it can be a thread's
+/// root. The same one twice is one.
+///
+/// # Errors
+/// The database's.
+pub async fn adopt(tx: &mut Tx, message: &NewMessage, external: &str) -> Result<()> {
+    let seq = draw(tx).await?;
+    let place = &message.place;
+    let (id, card) = (message.id.as_str(), message.card.to_string());
+    exec!(tx, ADOPT, id, seq, place.platform.as_str(), &place.channel, card, external, message.at.0)?;
+    Ok(())
+}
+
 /// A thread's root and all its replies, in order.
 ///
 /// # Errors
@@ -321,6 +359,15 @@ pub async fn postpone(tx: &mut Tx, id: &MessageId, not_before: Timestamp, error:
     Ok(())
 }
 
+/// Puts a message off that was not tried: it is too early for it.
+///
+/// # Errors
+/// The database's.
+pub async fn pause(tx: &mut Tx, id: &MessageId, not_before: Timestamp) -> Result<()> {
+    exec!(tx, PAUSE, not_before.0, id.as_str())?;
+    Ok(())
+}
+
 /// Messages that the platform does not have and has refused or failed at least once, for `doctor` and health.
 ///
 /// # Errors
@@ -329,12 +376,12 @@ pub async fn undelivered(db: &mut Db) -> Result<i64> {
     Ok(fetch_one!(db, (i64,), UNDELIVERED)?.0)
 }
 
-/// Gives a claimed message back, untried.
+/// Gives a message that was claimed until then back, untried; a later claim of somebody else's stays.
 ///
 /// # Errors
 /// The database's.
-pub async fn give_back(tx: &mut Tx, id: &MessageId) -> Result<()> {
-    exec!(tx, GIVE_BACK, id.as_str())?;
+pub async fn give_back(tx: &mut Tx, id: &MessageId, claimed_until: Timestamp) -> Result<()> {
+    exec!(tx, GIVE_BACK, id.as_str(), claimed_until.0)?;
     Ok(())
 }
 

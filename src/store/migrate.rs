@@ -9,7 +9,10 @@ use super::sql::{fetch_one, timed};
 use super::{Db, Result, Store, StoreError};
 
 /// Every migration: number, name, text. A new one is a file and a line.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "tables", include_str!("../../migrations/0001_tables.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "tables", include_str!("../../migrations/0001_tables.sql")),
+    (2, "retention", include_str!("../../migrations/0002_retention.sql")),
+];
 /// Where the driver keeps what was applied.
 const APPLIED: &str = "_sqlx_migrations";
 /// How often it is tried on SQLite, where processes that start together can disturb each other.

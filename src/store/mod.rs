@@ -14,6 +14,7 @@ pub mod inbox;
 pub mod incidents;
 pub mod locks;
 pub mod messages;
+pub mod retention;
 pub mod reviews;
 pub mod runs;
 pub mod schedules;
@@ -39,6 +40,7 @@ pub fn statements() -> Vec<&'static str> {
         incidents::STATEMENTS,
         locks::STATEMENTS,
         messages::STATEMENTS,
+        retention::STATEMENTS,
         reviews::STATEMENTS,
         runs::STATEMENTS,
         schedules::STATEMENTS,

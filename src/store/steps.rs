@@ -23,7 +23,8 @@ const GET: &str = select!("WHERE run = $1 AND position = $2");
 const UPDATE: &str = "UPDATE steps
     SET state = $3, attempt = $4, owner = $5, lease_until = $6, not_before = $7, approval = $8, body = $9
     WHERE run = $1 AND position = $2 AND state = $10 AND attempt = $11";
-const RENEW: &str = "UPDATE steps SET lease_until = $1 WHERE state = $2 AND owner = $3";
+const RENEW: &str = "UPDATE steps SET lease_until = $1
+    WHERE run = $2 AND position = $3 AND state = $4 AND owner = $5";
 const LOST: &str = select!("WHERE state = $1 AND (lease_until < $2 OR owner <> $3) ORDER BY run, position");
 const IN_STATE: &str = select!("WHERE state = $1 ORDER BY run, position");
 
@@ -121,12 +122,18 @@ pub async fn update(tx: &mut Tx, step: &StepRun, from: StepState, attempt: u32) 
     Ok(updated == 1)
 }
 
-/// Prolongs the leases of every step that `owner` runs; gives how many.
+/// Prolongs the lease of a step that `owner` runs; false if it is not its any more.
 ///
 /// # Errors
 /// The database's.
-pub async fn renew(tx: &mut Tx, owner: &ReplicaId, lease_until: Timestamp) -> Result<u64> {
-    exec!(tx, RENEW, lease_until.0, StepState::Running.as_str(), owner.as_str())
+pub async fn renew(
+    tx: &mut Tx,
+    owner: &ReplicaId,
+    (run, position): (&RunId, usize),
+    lease_until: Timestamp,
+) -> Result<bool> {
+    let running = StepState::Running.as_str();
+    Ok(exec!(tx, RENEW, lease_until.0, run.as_str(), column(position), running, owner.as_str())? == 1)
 }
 
 /// Steps that run under a lease that ended before `now`, or, with `alone`, under any owner but that one: on SQLite a

@@ -19,6 +19,7 @@ const FILES: &[(&str, &str)] = &[
     ("config", include_str!("config.yaml")),
     ("console", include_str!("console.yaml")),
     ("http", include_str!("http.yaml")),
+    ("slack", include_str!("slack.yaml")),
 ];
 
 /// One sentence in both languages.

@@ -109,7 +109,10 @@ pub static TINY: &[ActionSpec] = &[
 pub fn settings() -> Settings {
     let person = |id: &str, role: &str| {
         let roles = vec![role.to_owned()];
-        (id.to_owned(), Person { id: id.into(), name: id.into(), roles, identities: BTreeMap::new() })
+        (
+            id.to_owned(),
+            Person { id: id.into(), name: id.into(), roles, identities: BTreeMap::new(), standing: BTreeMap::new() },
+        )
     };
     let role =
         |role: &str, includes: &[&str]| (role.to_owned(), includes.iter().map(|role| (*role).to_owned()).collect());
@@ -134,7 +137,9 @@ pub fn settings() -> Settings {
         secrets: ["shop_api".to_owned()].into(),
         approver_roles: vec!["lead".into()],
         approval_expires: 600,
+        groups: Default::default(),
         audit_channel: None,
+        retention: Default::default(),
         break_glass: BreakGlass { after: 300, severities: Vec::new(), announce: Vec::new() },
     }
 }

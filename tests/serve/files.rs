@@ -118,3 +118,46 @@ fn digest_of(card: &serde_json::Value) -> String {
     let field = fields.iter().find(|field| field["name"].as_str().unwrap().contains("Digest"));
     field.unwrap_or_else(|| panic!("a digest on {card:#}"))["value"].as_str().unwrap().to_owned()
 }
+
+#[tokio::test]
+async fn the_trail_tells_what_held_from_when_to_when() {
+    let install = Install::new();
+    let server = install.serve().await;
+    let sound = install.read("commands/ops/health.yaml");
+    install.write("commands/ops/health.yaml", BROKEN);
+    let refused = async |server: &crate::install::Server| {
+        eventually("the refusal", async || server.log().contains("the last good one stays").then_some(())).await;
+    };
+    refused(&server).await;
+    install.write("commands/ops/health.yaml", &sound.replace("name: health", "name: wellbeing"));
+    let told = async |count: usize| {
+        eventually("the entry", async || {
+            let lines = install.sereno(&["audit", "export"]).await.out;
+            let entries = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+            let told: Vec<serde_json::Value> = entries
+                .filter(|entry| entry["kind"] == "system")
+                .map(|entry| serde_json::from_str(entry["body"].as_str().unwrap()).unwrap())
+                .collect();
+            (told.len() == count).then_some(told)
+        })
+        .await
+    };
+    told(3).await;
+    // A file that is only touched, and the same again, are no news.
+    server.signal(Signal::SIGHUP);
+    install.configure("roles: [operator]", "roles: [operator, viewer]");
+    server.signal(Signal::SIGHUP);
+    told(4).await;
+    server.stop().await;
+    let told = told(5).await;
+    let events: Vec<&str> = told.iter().map(|body| body["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["started", "refused", "took", "took", "stopping"]);
+    let of = |index: usize, key: &str| told[index][key].as_str().unwrap().to_owned();
+    assert_eq!(told[0]["runbooks"], told[2]["runbooks"]);
+    assert_eq!((of(0, "configuration"), of(2, "catalogue")), (of(2, "configuration"), of(3, "catalogue")));
+    assert_ne!(of(0, "catalogue"), of(2, "catalogue"));
+    assert_ne!(of(2, "configuration"), of(3, "configuration"));
+    assert!(of(1, "first").contains("health.yaml:3:") && of(1, "line").contains("catalogue"), "{:#}", told[1]);
+    assert!(told.iter().all(|body| body["replica"] == told[0]["replica"]), "{told:#?}");
+    assert_eq!(install.sereno(&["audit", "verify"]).await.code, 0);
+}

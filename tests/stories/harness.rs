@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sereno::catalog;
+use sereno::chat::Chat;
 use sereno::chat::card::{Card, Values};
 use sereno::chat::console::Console;
 use sereno::clock::{Clock, Timestamp};
@@ -55,12 +56,37 @@ pub struct Story {
     pub database: Database,
     pub dir: tempfile::TempDir,
     commands: PathBuf,
+    setting: Setting,
+}
+
+/// Changes the configuration's text, and brings a platform, for stories that need one.
+pub struct Setting {
+    pub config: fn(&str) -> String,
+    pub chat: Option<Arc<dyn Chat>>,
+}
+
+/// Tells a story on each database in which there is one more platform. It is made anew for each database.
+pub async fn story_with<C: Chat + 'static>(
+    books: &[(&str, &str)],
+    config: fn(&str) -> String,
+    chat: impl Fn(&Clock) -> Arc<C>,
+    tell: impl AsyncFn(&mut Story, &C),
+) {
+    each_database(async |database| {
+        let clock = Clock::manual(Timestamp(START));
+        let chat = chat(&clock);
+        let setting = Setting { config, chat: Some(Arc::clone(&chat) as Arc<dyn Chat>) };
+        let mut story = Story::new(database, books, clock, setting).await;
+        tell(&mut story, &chat).await;
+    })
+    .await;
 }
 
 /// Tells a story on each database, with these runbooks: file name to YAML. `${dir}` is the story's folder.
 pub async fn story(books: &[(&str, &str)], tell: impl AsyncFn(&mut Story)) {
     each_database(async |database| {
-        let mut story = Story::new(database, books).await;
+        let setting = Setting { config: str::to_owned, chat: None };
+        let mut story = Story::new(database, books, Clock::manual(Timestamp(START)), setting).await;
         tell(&mut story).await;
     })
     .await;
@@ -108,7 +134,7 @@ impl Heard {
 }
 
 impl Story {
-    async fn new(database: Database, books: &[(&str, &str)]) -> Self {
+    async fn new(database: Database, books: &[(&str, &str)], clock: Clock, setting: Setting) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let commands = dir.path().join("commands");
         for (name, text) in books {
@@ -116,20 +142,19 @@ impl Story {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text.replace("${dir}", &dir.path().display().to_string())).unwrap();
         }
-        let clock = Clock::manual(Timestamp(START));
-        let engine = engine(&database, &commands, &clock).await;
-        Self { engine, clock, database, dir, commands }
+        let engine = engine(&database, &commands, &clock, &setting).await;
+        Self { engine, clock, database, dir, commands, setting }
     }
 
     /// The process dies, and another one starts on the same database. What ran is gone; nobody wrote its end.
     pub async fn restarts(&mut self) {
-        self.engine = engine(&self.database, &self.commands, &self.clock).await;
+        self.engine = engine(&self.database, &self.commands, &self.clock, &self.setting).await;
         self.engine.recover().await.unwrap();
     }
 
     /// A second replica on the same database.
     pub async fn replica(&self) -> Arc<Engine> {
-        engine(&self.database, &self.commands, &self.clock).await
+        engine(&self.database, &self.commands, &self.clock, &self.setting).await
     }
 
     pub fn person(&self, id: &'static str) -> Person<'_> {
@@ -231,18 +256,20 @@ impl Story {
     }
 }
 
-async fn engine(database: &Database, commands: &std::path::Path, clock: &Clock) -> Arc<Engine> {
-    let config =
-        Config::read("story.yaml", CONFIG, &BTreeMap::new()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+async fn engine(database: &Database, commands: &std::path::Path, clock: &Clock, setting: &Setting) -> Arc<Engine> {
+    let config = Config::read("story.yaml", &(setting.config)(CONFIG), &BTreeMap::new())
+        .unwrap_or_else(|problems| panic!("{problems:#?}"));
     let catalog = catalog::load(commands, &config.settings).unwrap_or_else(|problems| {
         panic!("{}", catalog::render(&problems, catalog::Format::Text));
     });
+    let console: Arc<dyn Chat> = Arc::new(Console::default());
+    let chats = std::iter::once(console).chain(setting.chat.clone()).collect();
     Engine::new(Parts {
         store: database.another(),
         clock: clock.clone(),
         settings: config.settings.clone(),
         catalog,
-        chats: vec![Arc::new(Console::default())],
+        chats,
         tools: Tools::new(config.secrets.clone(), &[], None),
         wake: Wake::default(),
     })

@@ -6,6 +6,8 @@ mod crash;
 mod harness;
 mod incidents;
 mod on_call;
+mod retention;
+mod roster;
 mod runs;
 mod talk;
 

@@ -36,7 +36,7 @@ pub struct Ground<'a> {
     pub settings: &'a Settings,
     /// The actions there are.
     pub actions: &'static [ActionSpec],
-    /// Every person with all their roles.
+    /// Every person with all roles that they may ever hold.
     pub actors: Vec<Actor>,
 }
 
@@ -44,7 +44,8 @@ impl<'a> Ground<'a> {
     /// Against these settings and actions.
     #[must_use]
     pub fn new(settings: &'a Settings, actions: &'static [ActionSpec]) -> Self {
-        let actors = settings.people.keys().filter_map(|person| settings.actor(person, Platform::Console)).collect();
+        let most = settings.at_most();
+        let actors = most.people.keys().filter_map(|person| most.actor(person, Platform::Console)).collect();
         Self { settings, actions, actors }
     }
 }

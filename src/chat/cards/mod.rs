@@ -4,10 +4,12 @@ mod handoff;
 mod incident;
 mod replies;
 mod run;
+#[cfg(test)]
+pub mod samples;
 
 pub use handoff::{Shift, handoff, on_call};
 pub use incident::{incident, incident_line, incident_list};
-pub use replies::{denied, help, line, locks, missing, objection, plan, review, runs, said, unclear};
+pub use replies::{denied, form, help, line, locks, missing, objection, plan, review, runs, said, unclear, waiting};
 pub use run::{RunView, approval_over, approval_wanted, run, step_details};
 
 use minijinja::{Value, context};

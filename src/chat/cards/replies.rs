@@ -80,19 +80,47 @@ pub fn missing(
     missing: &[Param],
     environments: Option<&[String]>,
 ) -> Card {
-    let mut inputs: Vec<Input> = missing.iter().map(|param| input(desk, param, &invocation.args)).collect();
-    inputs.extend(environments.map(|choices| Input {
-        name: "env".to_owned(),
-        label: desk.get("field_environment"),
-        choices: choices.to_vec(),
-        ..Input::default()
-    }));
-    let form = Form { title: book.summary.clone(), inputs };
+    let form = form(desk, book, missing, (&invocation.args, None), environments.unwrap_or_default());
     Card {
         title: sentence,
         tone: Tone::Ask,
         state: "missing".to_owned(),
         buttons: vec![Button { asks: Some(form), ..desk.button("fill", Press::Ask(invocation)) }],
+        ..Card::default()
+    }
+}
+
+/// The form for a runbook's parameters, with what is given filled in; it asks for an environment where there are any.
+#[must_use]
+pub fn form(
+    desk: Desk<'_>,
+    book: &Runbook,
+    params: &[Param],
+    (args, env): (&Args, Option<&str>),
+    environments: &[String],
+) -> Form {
+    let asked = params.iter().filter(|param| !matches!(param.kind, ParamKind::From { .. }));
+    let mut inputs: Vec<Input> = asked.map(|param| input(desk, param, args)).collect();
+    if !environments.is_empty() {
+        inputs.push(Input {
+            name: "env".to_owned(),
+            label: desk.get("field_environment"),
+            choices: environments.to_vec(),
+            value: env.map(str::to_owned),
+            ..Input::default()
+        });
+    }
+    Form { title: book.summary.clone(), inputs }
+}
+
+/// What waits for a person's word, of which some may have no room.
+#[must_use]
+pub fn waiting(desk: Desk<'_>, count: usize, left_out: usize) -> Card {
+    let key = if count == 0 { "no_approvals" } else { "approvals_waiting" };
+    Card {
+        title: desk.say(key, context! { count, left_out }),
+        tone: if count == 0 { Tone::Good } else { Tone::Ask },
+        state: "approvals".to_owned(),
         ..Card::default()
     }
 }
@@ -116,6 +144,7 @@ fn input(desk: Desk<'_>, param: &Param, given: &Args) -> Input {
         value: given.get(&param.name).or(param.default.as_ref()).map(crate::domain::expect::show),
         optional: param.default.is_some(),
         long: false,
+        live: matches!(param.kind, ParamKind::File { .. }),
     }
 }
 

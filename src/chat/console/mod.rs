@@ -37,6 +37,10 @@ impl Chat for Console {
         Platform::Console
     }
 
+    fn repeatable(&self) -> bool {
+        true
+    }
+
     async fn post(&self, message: Outgoing<'_>) -> Result<String, ChatError> {
         self.tell();
         Ok(message.id.to_string())
@@ -61,7 +65,18 @@ mod tests {
         let mut news = console.news();
         let (id, card) = (MessageId::new(), Card::default());
         let place = Place::channel(Platform::Console, "#infra");
-        let message = Outgoing { id: &id, place: &place, thread: None, whisper_to: None, card: &card };
+        let message = Outgoing {
+            id: &id,
+            place: &place,
+            channel: "#infra",
+            thread: None,
+            whisper_to: None,
+            mentions: &[],
+            card: &card,
+            link: None,
+            words: crate::words::Words(crate::domain::settings::Language::En),
+            again: false,
+        };
         assert_eq!(console.post(message.clone()).await.unwrap(), id.as_str());
         assert!(news.has_changed().unwrap());
         news.mark_unchanged();

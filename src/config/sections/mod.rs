@@ -5,8 +5,10 @@ mod approvals;
 mod hooks;
 mod people;
 mod places;
+mod retention;
 mod secrets;
 mod server;
+mod slack;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,6 +75,8 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
     let (hooks, hook_secrets) = check.hooks(written.hooks);
     let (approver_roles, approval_expires) = check.approvals(&written.approvals);
     let break_glass = check.break_glass(&written.break_glass);
+    let slack = check.slack(written.slack);
+    let retention = check.retention(&written.retention);
     let secrets = check.secrets(written.secrets);
     let audit_channel = written.audit.channel.unwrap_or_default();
     check.known(&["audit", "channel"], "unknown_channel", &audit_channel, |names| &names.channels);
@@ -90,6 +94,8 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
             approver_roles,
             approval_expires,
             break_glass,
+            groups: roles.groups,
+            retention,
             audit_channel: Some(audit_channel).filter(|channel| !channel.is_empty()),
         },
         roles_about: roles.about,
@@ -101,9 +107,11 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
         hook_secrets,
         secrets,
         docker_host: written.docker.host,
+        slack,
         anchor: written.audit.anchor,
         log_json: written.log.format == LogFormat::Json,
         log_level: env.get("SERENO_LOG").filter(|level| !level.trim().is_empty()).cloned().unwrap_or(written.log.level),
+        digest: String::new(),
         warnings: Vec::new(),
     }
 }

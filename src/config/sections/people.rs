@@ -1,6 +1,6 @@
 //! Roles and people: who there is, what they hold, and how they are recognized. One token or identity is one person's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::context;
 
@@ -17,6 +17,8 @@ pub struct Roles {
     pub includes: BTreeMap<Role, Vec<Role>>,
     /// What people wrote about them.
     pub about: BTreeMap<Role, String>,
+    /// Groups of platforms whose members hold them.
+    pub groups: BTreeMap<Platform, BTreeMap<String, BTreeSet<Role>>>,
 }
 
 impl Check<'_> {
@@ -25,11 +27,17 @@ impl Check<'_> {
         let mut roles = Roles::default();
         for (name, role) in written {
             self.plain_name(&["roles", name], name);
-            let (about, includes) = match role {
-                None => (None, Vec::new()),
-                Some(written::Role::About(about)) => (Some(about), Vec::new()),
-                Some(written::Role::Full(full)) => (full.about.as_ref(), full.includes.clone()),
+            let (about, includes, groups) = match role {
+                None => (None, Vec::new(), &[][..]),
+                Some(written::Role::About(about)) => (Some(about), Vec::new(), &[][..]),
+                Some(written::Role::Full(full)) => {
+                    (full.about.as_ref(), full.includes.clone(), full.slack_groups.as_slice())
+                }
             };
+            for group in groups.iter().filter(|group| !group.is_empty()) {
+                let of_slack = roles.groups.entry(Platform::Slack).or_default();
+                of_slack.entry(group.clone()).or_default().insert(name.clone());
+            }
             for (index, included) in includes.iter().enumerate() {
                 let path = ["roles", name, "includes", &index.to_string()];
                 self.known(&path, "unknown_role", included, |names| &names.roles);
@@ -67,7 +75,7 @@ impl Check<'_> {
                 self.token(&console, &id, token, &mut tokens);
             }
             let name = person.name.filter(|name| !name.is_empty()).unwrap_or_else(|| id.clone());
-            people.insert(id.clone(), Person { id, name, roles: person.roles, identities });
+            people.insert(id.clone(), Person { id, name, roles: person.roles, identities, standing: BTreeMap::new() });
         }
         (people, tokens)
     }

@@ -65,7 +65,9 @@ impl Check<'_> {
             self.plain_name(&["teams", name], name);
             self.known(&["teams", name, "channel"], "unknown_channel", &team.channel, |names| &names.channels);
             let rota = team.rota.as_ref().and_then(|rota| self.rota(name, rota));
-            teams.insert(name.clone(), Team { channel: team.channel.clone(), rota });
+            let groups = team.slack_group.iter().filter(|group| !group.is_empty());
+            let groups = groups.map(|group| (Platform::Slack, group.clone())).collect();
+            teams.insert(name.clone(), Team { channel: team.channel.clone(), rota, groups });
         }
         teams
     }

@@ -91,11 +91,13 @@ async fn next(mut reader: Reader) -> Option<(Result<String, std::convert::Infall
 }
 
 impl Reader {
-    /// What changed since the last look, for this person's eyes; none ends the stream: they are gone from the
-    /// configuration, or the database is away and the browser comes back later.
+    /// What changed since the last look, for this person's eyes; none ends the stream: they are no longer one
+    /// of us, or the database is away and the browser comes back later.
     async fn events(&mut self) -> Option<String> {
         let settings = self.state.engine.settings.load_full();
-        settings.people.get(&self.who.0)?;
+        if !settings.knows(&self.who.0) {
+            return None;
+        }
         let mut db = self.state.engine.store.read().await.ok()?;
         let changed = messages::changed(&mut db, self.after, BATCH).await.ok()?;
         drop(db);

@@ -5,11 +5,12 @@ use minijinja::{Value, context};
 use serde_json::{Value as Json, json};
 
 use super::templates;
-use crate::chat::card::{Button, Card, Field, Form, Input, Press, Table, Tone};
+use crate::chat::card::{Card, Press};
+use crate::chat::cards::samples::{button, full, settings};
 use crate::domain::actor::{Place, Platform};
 use crate::domain::settings::Language;
 use crate::http::view::CardView;
-use crate::id::{ApprovalId, MessageId, RunId};
+use crate::id::{MessageId, RunId};
 use crate::store::messages::Message;
 use crate::words::Words;
 
@@ -31,72 +32,11 @@ fn view(card: Card, author: Option<&str>, whisper: bool) -> Json {
         external: None,
         attempts: 0,
         not_before: None,
+        again: false,
         error: None,
         at: crate::clock::Timestamp(1_772_334_720_000),
     };
     json!(CardView::of(message, &settings()))
-}
-
-fn settings() -> crate::domain::settings::Settings {
-    use crate::domain::settings::{BreakGlass, Settings};
-    Settings {
-        language: Language::En,
-        public_url: "http://127.0.0.1:8080".to_owned(),
-        environments: Default::default(),
-        people: Default::default(),
-        roles: Default::default(),
-        channels: Default::default(),
-        teams: Default::default(),
-        hooks: Default::default(),
-        secrets: Default::default(),
-        approver_roles: Vec::new(),
-        approval_expires: 900,
-        audit_channel: None,
-        break_glass: BreakGlass { after: 300, severities: Vec::new(), announce: Vec::new() },
-    }
-}
-
-fn button(id: &str, label: &str, danger: bool, press: Press) -> Button {
-    Button { id: id.to_owned(), label: label.to_owned(), danger, asks: None, press }
-}
-
-/// A card with everything that a card may have, `text` in every place of it.
-fn full(text: &str) -> Card {
-    let asks = Form {
-        title: text.to_owned(),
-        inputs: vec![
-            Input {
-                name: "reason".into(),
-                label: text.to_owned(),
-                hint: Some(text.to_owned()),
-                long: true,
-                ..Input::default()
-            },
-            Input { name: "env".into(), label: text.to_owned(), choices: vec![text.to_owned()], ..Input::default() },
-            Input {
-                name: "note".into(),
-                label: text.to_owned(),
-                value: Some(text.to_owned()),
-                optional: true,
-                ..Input::default()
-            },
-        ],
-    };
-    let mut breaking = button("glass", text, true, Press::BreakGlass(ApprovalId::new()));
-    breaking.asks = Some(asks);
-    Card {
-        title: text.to_owned(),
-        tone: Tone::Ask,
-        state: "awaiting_approval".to_owned(),
-        body: vec![text.to_owned()],
-        fields: vec![Field { name: text.to_owned(), value: text.to_owned() }],
-        table: Some(Table { columns: vec![text.to_owned()], rows: vec![vec![text.to_owned()]] }),
-        output: Some(text.to_owned()),
-        buttons: vec![button("approve", text, false, Press::Approve(ApprovalId::new())), breaking],
-        footer: Some(text.to_owned()),
-        mentions: vec![text.to_owned()],
-        link: Some("/runs/1".to_owned()),
-    }
 }
 
 fn frame(text: &str) -> Value {
