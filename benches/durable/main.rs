@@ -19,14 +19,14 @@ fn setting(name: &str, usual: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
-/// `serve KIND URL` is this program started again as a server; anything else measures.
+/// `serve KIND URL [SLACK]` is this program started again as a server; anything else measures.
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let args: Vec<String> = std::env::args().skip(1).collect();
-    if let [role, kind, url] = args.as_slice()
+    if let [role, kind, url, slack @ ..] = args.as_slice()
         && role == "serve"
     {
-        return runtime.block_on(server::serve(kind.parse()?, url));
+        return runtime.block_on(server::serve(kind.parse()?, url, slack.first().map(String::as_str)));
     }
     let only = args.iter().find(|arg| !arg.starts_with('-')).map(String::as_str);
     let cores = std::thread::available_parallelism()?;

@@ -13,17 +13,17 @@ use sereno::http;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::requests::{SECRET, SOURCES, TOKEN};
+use crate::requests::{SECRET, SIGNING, SOURCES, TOKEN};
 
 /// Serves; with the engine's loops, or only the doors.
-pub async fn serve(listener: TcpListener, url: &str, loops: bool) -> Result<()> {
-    let config = config(url)?;
+pub async fn serve(listener: TcpListener, url: &str, slack: Option<&str>, loops: bool) -> Result<()> {
+    let config = config(url, slack)?;
     let app = App::build(&config, None, Clock::System).await?;
     let stop = CancellationToken::new();
     if loops { app.run(listener, stop).await } else { Ok(http::serve(listener, app.http, stop).await?) }
 }
 
-fn config(url: &str) -> Result<Config> {
+fn config(url: &str, slack: Option<&str>) -> Result<Config> {
     let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join("commands");
     let mut text = format!(
         "store: {{ url: '{url}' }}\n\
@@ -35,6 +35,11 @@ fn config(url: &str) -> Result<Config> {
          hooks:\n",
         catalog.display(),
     );
+    if let Some(api) = slack {
+        text = text.replace("id: ana,", "id: ana, slack: T1/U1,").replace("console: true }", "slack: C1 }");
+        let app = format!("mode: http, bot_token: xoxb-fake-bot, signing_secret: '{SIGNING}', api_url: '{api}'");
+        text = text.replacen("hooks:", &format!("slack: {{ {app} }}\nhooks:"), 1);
+    }
     for source in 0..SOURCES {
         writeln!(text, "  am{source}: {{ dialect: alertmanager, secret: '{SECRET}', channel: '#infra' }}")?;
     }

@@ -1,11 +1,16 @@
 //! What the clients send: whole HTTP requests, made before time is taken.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ring::hmac;
 use serde_json::json;
 
 /// The person's token.
 pub const TOKEN: &str = "token-of-the-benchmark-0123456789";
 /// The alert sources' secret.
 pub const SECRET: &str = "secret-of-the-benchmark-0123456789";
+/// What Slack signs with.
+pub const SIGNING: &str = "signing-secret-of-the-benchmark-01";
 /// Alert sources that take turns: the limit of one is not what is measured.
 pub const SOURCES: usize = 64;
 
@@ -16,6 +21,8 @@ pub enum Door {
     Hook,
     /// `POST /api/v1/messages`.
     Command,
+    /// `POST /slack/commands`, signed.
+    Slack,
 }
 
 impl Door {
@@ -23,6 +30,7 @@ impl Door {
         match self {
             Self::Hook => "POST /hooks/<name>",
             Self::Command => "POST /api/v1/messages",
+            Self::Slack => "POST /slack/commands",
         }
     }
 
@@ -32,9 +40,30 @@ impl Door {
             .map(|number| match self {
                 Self::Hook => request(&format!("/hooks/am{}", number % SOURCES), SECRET, &alert(number, incidents)),
                 Self::Command => request("/api/v1/messages", TOKEN, r##"{"channel":"#infra","text":"/ops help"}"##),
+                Self::Slack => slash(number),
             })
             .collect()
     }
+}
+
+/// A slash command as Slack sends it, each with a trigger of its own.
+fn slash(number: usize) -> Vec<u8> {
+    let body = format!(
+        "token=verification&team_id=T1&team_domain=example&channel_id=C1&channel_name=infra&user_id=U1&user_name=ana\
+         &command=%2Fops&text=help&api_app_id=A1&is_enterprise_install=false\
+         &response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1%2F1%2Fx&trigger_id=1.2.{number:032x}"
+    );
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SIGNING.as_bytes());
+    let signature = hmac::sign(&key, format!("v0:{now}:{body}").as_bytes());
+    let hex: String = signature.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!(
+        "POST /slack/commands HTTP/1.1\r\nhost: bench\r\nx-slack-request-timestamp: {now}\r\n\
+         x-slack-signature: v0={hex}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 fn request(path: &str, secret: &str, body: &str) -> Vec<u8> {

@@ -50,9 +50,11 @@ pub struct Server {
 }
 
 impl Server {
-    pub async fn start(kind: Kind, url: &str) -> Result<Self> {
+    /// With the address of a Slack's Web API, or none.
+    pub async fn start(kind: Kind, url: &str, slack: Option<&str>) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["serve", kind.word(), url])
+            .args(slack)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -76,7 +78,7 @@ impl Server {
 }
 
 /// Is the server: tells its address, and serves until its parent is gone.
-pub async fn serve(kind: Kind, url: &str) -> Result<()> {
+pub async fn serve(kind: Kind, url: &str, slack: Option<&str>) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
     std::thread::spawn(|| {
@@ -85,7 +87,7 @@ pub async fn serve(kind: Kind, url: &str) -> Result<()> {
     });
     match kind {
         Kind::Floor => floor::serve(listener, url).await,
-        Kind::Doors => product::serve(listener, url, false).await,
-        Kind::Whole => product::serve(listener, url, true).await,
+        Kind::Doors => product::serve(listener, url, slack, false).await,
+        Kind::Whole => product::serve(listener, url, slack, true).await,
     }
 }

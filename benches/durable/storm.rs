@@ -29,7 +29,7 @@ pub async fn measure() -> Result<()> {
 
 async fn storm(alerts: usize, incidents: usize) -> Result<()> {
     let database = database::Kind::Sqlite.create().await?;
-    let server = Server::start(Kind::Whole, &database.url).await?;
+    let server = Server::start(Kind::Whole, &database.url, None).await?;
     println!("\nStorm: {alerts} alert bodies by {CLIENTS} clients, SQLite, {incidents} incidents");
     let started = Instant::now();
     let report = load::send(server.address, Door::Hook.requests(alerts, incidents), CLIENTS).await?;
