@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sereno::catalog;
@@ -58,6 +58,8 @@ pub struct Story {
     pub dir: tempfile::TempDir,
     /// Slack, where the story is told there.
     pub town: Option<Town>,
+    /// Alerts that fire, and since when.
+    alerts: Mutex<BTreeMap<String, String>>,
     commands: PathBuf,
     setting: Setting,
 }
@@ -158,7 +160,7 @@ impl Story {
         }
         let town = Town::of(stage, &clock).await;
         let engine = engine(&database, &commands, (&clock, town.as_ref()), &setting).await;
-        Self { engine, clock, database, dir, town, commands, setting }
+        Self { engine, clock, database, dir, town, alerts: Mutex::default(), commands, setting }
     }
 
     /// The process dies, and another one starts on the same database. What ran is gone; nobody wrote its end.
@@ -262,11 +264,19 @@ impl Story {
     /// An alert of Alertmanager's arrives.
     pub async fn alert(&self, name: &str, severity: &str, firing: bool) {
         let at = self.clock.now().to_string();
+        let since = {
+            let mut alerts = self.alerts.lock().unwrap();
+            let since = alerts.entry(name.to_owned()).or_insert_with(|| at.clone()).clone();
+            if !firing {
+                alerts.remove(name);
+            }
+            since
+        };
         let (status, ends) = if firing { ("firing", "0001-01-01T00:00:00Z") } else { ("resolved", at.as_str()) };
         let body = serde_json::json!({
             "version": "4", "groupKey": format!("{{}}:{{alertname=\"{name}\"}}"), "status": status,
             "alerts": [{
-                "status": status, "fingerprint": format!("print-of-{name}"), "startsAt": at, "endsAt": ends,
+                "status": status, "fingerprint": format!("print-of-{name}"), "startsAt": since, "endsAt": ends,
                 "labels": {"alertname": name, "severity": severity, "service": "api", "env": "prod"},
                 "annotations": {"summary": format!("{name} is firing")},
             }],

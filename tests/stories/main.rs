@@ -9,6 +9,7 @@ mod on_call;
 mod retention;
 mod roster;
 mod runs;
+mod slack;
 mod stage;
 mod talk;
 

@@ -127,7 +127,7 @@ impl Town {
 
     /// Lets Slack reach a replica, as the product does.
     pub async fn connects(&self, engine: &Arc<Engine>, console: Arc<Console>, config: &Config) {
-        let (stop, stop_too) = (CancellationToken::new(), CancellationToken::new());
+        let stop = CancellationToken::new();
         let replica = if self.stage == Stage::Http {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
@@ -141,7 +141,6 @@ impl Town {
             let until = stop.clone();
             Replica { url: None, stop, task: tokio::spawn(async move { slack.live(house, until).await }) }
         };
-        drop(stop_too);
         self.replicas.lock().unwrap().push(replica);
         self.is_reached().await;
     }
