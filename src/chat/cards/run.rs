@@ -129,10 +129,8 @@ fn steps_table(desk: Desk<'_>, view: &RunView<'_>) -> Table {
 
 fn with_approval(desk: Desk<'_>, mut card: Card, view: &RunView<'_>, approval: &Approval, votes: &[Vote]) -> Card {
     card = card.field(desk.get("field_approval"), decision(desk, approval, votes));
-    if matches!(approval.state, ApprovalState::Granted | ApprovalState::Refused)
-        && let Some(decided) = votes.iter().map(|vote| vote.at).max()
-    {
-        card = card.field(desk.get("field_decided"), clock_time(decided, desk.now));
+    if let Some(at) = approval.body.decided_at {
+        card = card.field(desk.get("field_decided"), clock_time(at, desk.now));
     }
     card = card.field(desk.get("field_digest"), digest::short(&approval.plan_digest));
     if approval.state == ApprovalState::Pending {
