@@ -294,7 +294,6 @@ async fn schedules_fire_handoffs_happen_and_reviews_close_once() {
             reason: "all is down".into(),
             message: MessageId::new(),
             closed_by: None,
-            decided_at: None,
             closed_at: None,
             note: None,
         };
