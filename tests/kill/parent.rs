@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 
 use crate::dice::Dice;
 use crate::life::{ENTRY, Life};
-use crate::points::{Kill, POINTS};
+use crate::points::{Kill, LOST, POINTS};
 use crate::state::lines;
 
 /// Most lives of a schedule that end by a kill.
@@ -163,7 +163,6 @@ impl Harness {
 /// The kills that a schedule begins with: its own point's, so that few schedules too go everywhere. One point is only
 /// passed by a life that finds what a killed one left in mid-step.
 fn aimed(schedule: u32) -> Vec<Kill> {
-    const LOST: &str = "engine.before_lost_commit";
     let at = |point: &str| Kill { point: Some(point.to_owned()), hit: 1 };
     match POINTS[schedule as usize % POINTS.len()] {
         LOST => vec![at("engine.after_start"), at(LOST)],
@@ -177,7 +176,7 @@ fn draw(dice: &mut Dice) -> Kill {
     let (point, hits) = match dice.below(16) {
         0..8 => (None, HITS),
         8..14 => (Some(*dice.pick(POINTS)), HITS_OF_ONE),
-        _ => (Some("engine.before_lost_commit"), 1),
+        _ => (Some(LOST), 1),
     };
     Kill { point: point.map(str::to_owned), hit: 1 + u32::try_from(dice.below(hits)).unwrap() }
 }

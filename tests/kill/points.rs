@@ -29,6 +29,9 @@ pub const POINTS: &[&str] = &[
     "store.before_commit",
 ];
 
+/// Only a life passes it that finds what a killed one left in mid-step.
+pub const LOST: &str = "engine.before_lost_commit";
+
 /// When a life ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Kill {

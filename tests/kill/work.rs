@@ -4,7 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sereno::chat::card::Card;
 use sereno::domain::actor::{Place, Platform};
@@ -15,9 +15,12 @@ use sereno::store::messages;
 
 use crate::dice::Dice;
 use crate::life::Life;
+use crate::points::LOST;
 
 /// Things that people do in a life, if no kill comes before.
 const DEEDS: u64 = 100;
+/// How long people go on where a kill is aimed.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// What they ask for.
 const LINES: &[&str] = &["wipe", "wipe", "wipe", "move", "touch", "poke", "rest", "chain"];
 const TARGETS: &[&str] = &["api", "web", "db", "mail"];
@@ -35,7 +38,15 @@ struct Work<'l> {
 pub async fn work(life: &Life, engines: &[Arc<Engine>]) {
     let said = OpenOptions::new().create(true).append(true).open(life.dir.join("said")).unwrap();
     let mut work = Work { dice: Dice::new(life.seed, u64::from(life.number)), engines, said };
-    for deed in 0..DEEDS {
+    let started = Instant::now();
+    // A kill at the first hit of one point is waited for where the machine is slow just now, if work leads there: what
+    // is lost was lost before this life.
+    let leads = |point: &str| point != LOST;
+    let aimed = life.kill.as_ref().is_some_and(|kill| kill.point.as_deref().is_some_and(leads) && kill.hit == 1);
+    for deed in 0.. {
+        if deed >= DEEDS && !(aimed && started.elapsed() < PATIENCE) {
+            break;
+        }
         if deed < 2 || work.dice.below(4) == 0 {
             work.ask().await;
         } else {

@@ -45,6 +45,10 @@ pub const SCOPES: &[Scope] = &[
             "hears `@sereno …`, also in threads, where there are no slash commands",
         )
     },
+    Scope {
+        events: &["message.im"],
+        ..wanted("im:history", "direct", "tells who writes to it alone in which channels it answers")
+    },
     wanted("chat:write.public", "public_channels", "posts in public channels that nobody invited it to"),
     wanted("channels:read", "channels", "`doctor` looks whether the public channels of the configuration are there"),
     wanted("groups:read", "channels", "the same for private channels"),

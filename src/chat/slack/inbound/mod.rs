@@ -10,6 +10,7 @@ mod mention;
 mod press;
 mod reaction;
 mod shortcut;
+mod standing;
 mod text;
 mod trim;
 mod views;
@@ -24,6 +25,7 @@ use slack_morphism::prelude::*;
 
 use super::api::Api;
 use crate::chat::{Away, House};
+use crate::domain::actor::Platform;
 use crate::words::Words;
 use who::{Listed, Who};
 
@@ -96,6 +98,9 @@ impl Inbound {
 
     /// An event in its envelope.
     pub async fn events(&self, payload: Value) -> Result<(), Away> {
+        for identity in standing::changed(&payload) {
+            self.house.standing_changed(Platform::Slack, &identity);
+        }
         let shared = payload["is_ext_shared_channel"] == true;
         let team = trim::author_team(&payload["event"]).map(str::to_owned);
         let Some(event) = read::<SlackPushEventCallback>("event", trim::event(payload)) else { return Ok(()) };

@@ -4,13 +4,13 @@ use slack_morphism::prelude::*;
 
 use super::calls::Written;
 use super::{Inbound, No, later, user, views};
-use crate::chat::slack::render;
+use crate::chat::slack::{manifest, render};
 
 impl Inbound {
     /// A shortcut of the workspace, which belongs to no channel.
     pub(super) fn shortcut(&self, event: &SlackInteractionShortcutEvent) -> Result<(), No> {
         let by = self.person(&user(&event.team, &event.user))?;
-        if event.callback_id.0 != "run_runbook" {
+        if event.callback_id.0 != manifest::RUN_RUNBOOK {
             return Ok(());
         }
         let channels = self.channels(&by);
@@ -29,17 +29,17 @@ impl Inbound {
         let place = self.place(&by, &channel.id.0)?;
         let written = Written::of(message);
         match event.callback_id.0.as_str() {
-            "open_incident" => {
+            manifest::OPEN_INCIDENT => {
                 let text = self.typed(&who.team, &written.text);
                 self.show(event.trigger_id, views::incident(self.words(), &place, &text));
             }
-            "add_to_timeline" => {
+            manifest::ADD_TO_TIMELINE => {
                 let noted = self.note(&by, (&channel.id.0, &message.origin.ts.0), &who.team, &written).await?;
                 if !noted {
                     return Err(No::Told(self.words().get("slack.no_incident_here")));
                 }
             }
-            "run_here" => {
+            manifest::RUN_HERE => {
                 if self.house.runbooks(&by, &place.channel).is_empty() {
                     return Err(No::Told(self.words().get("slack.nothing_to_run")));
                 }

@@ -9,43 +9,16 @@ use sereno_fakes::slack::{Setup, Slack, sign};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-const VERSION: &str = "3.47.0";
-
-/// The interpreter of an environment that has the kit, made where there is none; none, said by name, where it cannot
-/// be had. With CI=true that is a failure.
-#[allow(clippy::disallowed_methods)] // the environment says how strict to be
-async fn python() -> Option<PathBuf> {
-    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/slack-sdk");
-    let python = home.join("bin/python");
-    let wanted = format!("import slack_sdk.version as v; assert v.__version__ == '{VERSION}'");
-    if run(&python, &["-c", &wanted]).await {
-        return Some(python);
+/// The interpreter of an environment that has the kit; none, said by name, where `tests/parts/up` did not make one. With
+/// CI=true that is a failure.
+#[allow(clippy::disallowed_methods)] // the environment says where parts are
+fn python() -> Option<PathBuf> {
+    let found = std::env::var_os("SERENO_TEST_PYTHON").filter(|path| !path.is_empty());
+    if found.is_none() {
+        eprintln!("skipped: SERENO_TEST_PYTHON is not set; tests/parts/up makes it");
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "slack_sdk must be here");
     }
-    // Tests run side by side: each makes its own, and whoever is first leaves it there.
-    let fresh = home.with_extension(std::process::id().to_string());
-    let path = fresh.to_string_lossy().into_owned();
-    let kit = format!("slack_sdk=={VERSION}");
-    let pip = fresh.join("bin/python");
-    let made = run(Path::new("python3"), &["-m", "venv", &path]).await
-        && run(&pip, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", &kit]).await;
-    if made {
-        let _ = std::fs::rename(&fresh, &home);
-        let _ = std::fs::remove_dir_all(&fresh);
-        if run(&python, &["-c", &wanted]).await {
-            return Some(python);
-        }
-    }
-    let _ = std::fs::remove_dir_all(&fresh);
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "missing part: slack_sdk {VERSION} cannot be installed");
-    eprintln!("skipped: slack_sdk {VERSION} cannot be installed");
-    None
-}
-
-#[allow(clippy::disallowed_methods)] // a program of others
-async fn run(program: &Path, args: &[&str]) -> bool {
-    let mut command = Command::new(program);
-    command.args(args).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().await.is_ok_and(|status| status.success())
+    found.map(PathBuf::from)
 }
 
 /// A script under way: it prints a line of JSON for each step.
@@ -77,7 +50,7 @@ impl Script {
 
 #[tokio::test]
 async fn its_verifier_accepts_what_the_fake_signs() {
-    let Some(python) = python().await else { return };
+    let Some(python) = python() else { return };
     let script = "\
 import json, sys, time
 from slack_sdk.signature import SignatureVerifier, Clock
@@ -143,7 +116,7 @@ threading.Event().wait()
 
 #[tokio::test]
 async fn its_clients_post_upload_listen_and_answer() {
-    let Some(python) = python().await else { return };
+    let Some(python) = python() else { return };
     let slack = Slack::start(Setup::at(Clock::system())).await.unwrap();
     let mut script = Script::start(&python, TALK, &[&slack.api_url()]);
     assert_eq!(script.next().await, "UBOT");
