@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use sereno::clock::Timestamp;
 use sereno::domain::actor::{Place, Platform};
@@ -36,6 +38,22 @@ async fn due(db: &mut Db, now: Timestamp) -> Vec<MessageId> {
 }
 
 #[tokio::test]
+async fn what_was_read_before_it_changed_is_not_claimed() {
+    each_database(async |store| {
+        let mut tx = store.begin().await.unwrap();
+        let id = say(&mut tx, "#a").await;
+        let read = messages::get(&mut tx, &id).await.unwrap().unwrap();
+        // Another replica posts it, and it changes again, before this one claims what it read.
+        messages::posted(&mut tx, &id, read.version, "x1").await.unwrap();
+        messages::edit(&mut tx, &id, &json!({"title": "changed"})).await.unwrap();
+        assert!(!messages::claim(&mut tx, &read, NOW, NOW.after(Duration::from_secs(30))).await.unwrap());
+        let read = messages::get(&mut tx, &id).await.unwrap().unwrap();
+        assert!(messages::claim(&mut tx, &read, NOW, NOW.after(Duration::from_secs(30))).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn first_posts_keep_their_channels_order_and_a_channel_waits_as_a_whole() {
     each_database(async |store| {
         let mut tx = store.begin().await.unwrap();
@@ -46,7 +64,8 @@ async fn first_posts_keep_their_channels_order_and_a_channel_waits_as_a_whole() 
         assert_eq!(messages::undelivered(&mut tx).await.unwrap(), 1);
         assert_eq!(due(&mut tx, Timestamp(2000)).await, [a1.clone(), a2.clone(), b1.clone()]);
         // Nor does anything overtake what another replica is about to post.
-        assert!(messages::claim(&mut tx, &a1, Timestamp(2000), Timestamp(3000)).await.unwrap());
+        let read = messages::get(&mut tx, &a1).await.unwrap().unwrap();
+        assert!(messages::claim(&mut tx, &read, Timestamp(2000), Timestamp(3000)).await.unwrap());
         assert_eq!(due(&mut tx, Timestamp(2000)).await, std::slice::from_ref(&b1));
         messages::give_back(&mut tx, &a1, Timestamp(2999)).await.unwrap();
         assert_eq!(due(&mut tx, Timestamp(2000)).await, std::slice::from_ref(&b1), "it is another claim's");

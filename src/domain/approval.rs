@@ -85,6 +85,9 @@ pub struct ApprovalBody {
     /// Who closed it, other than by a vote.
     #[serde(default)]
     pub closed_by: Option<PersonId>,
+    /// When people decided it, either way.
+    #[serde(default)]
+    pub decided_at: Option<Timestamp>,
 }
 
 /// One person's word; the store keeps one a person.

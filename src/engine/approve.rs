@@ -53,6 +53,7 @@ impl Engine {
                 reason: None,
                 call: None,
                 closed_by: None,
+                decided_at: None,
             },
         };
         let Some(mut tx) = self.begin_on(run).await? else { return Ok(false) };
@@ -221,12 +222,14 @@ impl Engine {
             votes.push(vote);
             if approval.quorum(&votes) {
                 approval.state = ApprovalState::Granted;
+                approval.body.decided_at = Some(now);
                 approvals::update(tx, &approval, ApprovalState::Pending).await?;
                 self.ready_steps(tx, &run, id).await?;
             }
         } else {
             approval.state = ApprovalState::Refused;
             approval.body.closed_by = Some(heard.actor.id.clone());
+            approval.body.decided_at = Some(now);
             approval.body.reason.clone_from(&reason);
             approvals::update(tx, &approval, ApprovalState::Pending).await?;
             self.refuse_steps(tx, &run, id).await?;

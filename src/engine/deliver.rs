@@ -82,11 +82,11 @@ impl Engine {
         let claimed_until = now.after(CLAIM);
         let mut taken = BTreeSet::new();
         for message in due {
-            // What another replica has is not to be overtaken by what comes after it.
+            // What another replica has, or changed in between, is not to be overtaken by what comes after it.
             if taken.contains(&message.place.channel) {
                 continue;
             }
-            if messages::claim(&mut tx, &message.id, now, claimed_until).await? {
+            if messages::claim(&mut tx, &message, now, claimed_until).await? {
                 owed.push(Sent { message, claimed_until, answer: None });
             } else {
                 taken.insert(message.place.channel);

@@ -58,6 +58,7 @@ impl Engine {
         let reason = reason.unwrap_or_default();
         approval.state = ApprovalState::BrokenGlass;
         approval.body.closed_by = Some(heard.actor.id.clone());
+        approval.body.decided_at = Some(self.clock.now());
         approval.body.reason = Some(reason.clone());
         if !approvals::update(tx, &approval, ApprovalState::Pending).await? {
             return Ok(());

@@ -124,6 +124,7 @@ impl Engine {
             if approval.state == ApprovalState::Pending {
                 approval.state = ApprovalState::Void;
                 approval.body.closed_by.clone_from(&run.body.cancelled_by);
+                approval.body.decided_at = Some(self.clock.now());
                 crate::store::approvals::update(tx, &approval, ApprovalState::Pending).await?;
             }
         }

@@ -64,7 +64,7 @@ const POSTPONE: &str = "UPDATE messages
 const PAUSE: &str = "UPDATE messages SET not_before = $1, claimed_until = NULL
     WHERE id = $2 AND posted_version < version";
 const CLAIM: &str = "UPDATE messages SET claimed_until = $1
-    WHERE id = $2 AND posted_version < version AND (claimed_until IS NULL OR claimed_until <= $3)";
+    WHERE id = $2 AND version = $3 AND posted_version < version AND (claimed_until IS NULL OR claimed_until <= $4)";
 const GIVE_BACK: &str = "UPDATE messages SET claimed_until = NULL WHERE id = $1 AND claimed_until = $2";
 const UNDELIVERED: &str = "SELECT COUNT(*) FROM messages WHERE posted_version < version AND attempts > 0";
 
@@ -385,10 +385,11 @@ pub async fn give_back(tx: &mut Tx, id: &MessageId, claimed_until: Timestamp) ->
     Ok(())
 }
 
-/// Claims a due message for one delivery: others leave it alone until `until`. False if somebody else has.
+/// Claims a due message, as it was read, for one delivery: others leave it alone until `until`. False if somebody else has,
+/// or if it says something else by now.
 ///
 /// # Errors
 /// The database's.
-pub async fn claim(tx: &mut Tx, id: &MessageId, now: Timestamp, until: Timestamp) -> Result<bool> {
-    Ok(exec!(tx, CLAIM, until.0, id.as_str(), now.0)? == 1)
+pub async fn claim(tx: &mut Tx, message: &Message, now: Timestamp, until: Timestamp) -> Result<bool> {
+    Ok(exec!(tx, CLAIM, until.0, message.id.as_str(), message.version, now.0)? == 1)
 }

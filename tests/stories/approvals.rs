@@ -3,7 +3,8 @@
 use sereno::domain::approval::ApprovalState;
 
 use crate::books::ALL;
-use crate::harness::{Heard, Story, minutes, only, story};
+use crate::harness::{Heard, Story, minutes, only, story, story_on};
+use crate::stage::CONSOLE;
 
 /// The outside world: a service with two releases, and a deploy program that counts.
 pub fn world(s: &Story) {
@@ -121,7 +122,7 @@ async fn two_people_are_two_people_however_often_one_clicks() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_destructive_step_needs_somebody_also_where_changes_do_not() {
-    story(ALL, async |s| {
+    story_on(CONSOLE, ALL, async |s| {
         world(s);
         let ask = asks(s, "/ops wipe dev").await;
         s.person("leo").presses(&ask, "approve").await;
@@ -153,7 +154,7 @@ async fn what_would_run_now_is_not_what_was_approved() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_never_changes_a_pending_plan() {
-    story(ALL, async |s| {
+    story_on(CONSOLE, ALL, async |s| {
         world(s);
         let ask = asks(s, "/ops wipe prod").await;
         assert!(!s.edits("shop/wipe.yaml", "name: wipe\nsteps: nonsense\n"), "a broken file is refused");
@@ -201,7 +202,7 @@ async fn a_refusal_ends_it_with_its_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_click_delivered_to_two_replicas_starts_once() {
-    story(ALL, async |s| {
+    story_on(CONSOLE, ALL, async |s| {
         world(s);
         let other = s.replica().await;
         for round in 1..=10 {
@@ -222,7 +223,7 @@ async fn one_click_delivered_to_two_replicas_starts_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_delivery_twice_is_one_request() {
-    story(ALL, async |s| {
+    story_on(CONSOLE, ALL, async |s| {
         world(s);
         use sereno::domain::actor::{Place, Platform};
         use sereno::store::inbox::Input;

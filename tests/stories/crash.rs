@@ -7,7 +7,8 @@ use sereno::store::inbox;
 
 use crate::approvals::{program, world};
 use crate::books::ALL;
-use crate::harness::{Heard, Story, only, story};
+use crate::harness::{Heard, Story, only, story_on};
+use crate::stage::CONSOLE;
 
 /// A slow change whose process dies while it runs.
 async fn dies_in_mid_step(s: &mut Story) -> Heard {
@@ -26,7 +27,7 @@ async fn dies_in_mid_step(s: &mut Story) -> Heard {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_lost_in_a_crash_is_unknown_until_a_person_has_looked() {
-    story(ALL, async |s| {
+    story_on(CONSOLE, ALL, async |s| {
         let card = dies_in_mid_step(s).await;
         assert_eq!(card.card.state, "unknown", "{}", card.card.text());
         assert_eq!(card.buttons(), ["confirm", "rerun", "cancel"]);
@@ -44,7 +45,7 @@ async fn a_step_lost_in_a_crash_is_unknown_until_a_person_has_looked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn running_it_again_takes_a_new_approval() {
-    story(ALL, async |s| {
+    story_on(CONSOLE, ALL, async |s| {
         let card = dies_in_mid_step(s).await;
         s.person("ana").presses(&card, "rerun").await;
         let ask = s.message(&card.id).await;
@@ -70,7 +71,7 @@ async fn presses_and_is_not_heard(s: &Story, who: &'static str, card: &Heard, bu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_press_on_an_unknown_step_says_nothing_of_a_later_attempt() {
-    story(ALL, async |s| {
+    story_on(CONSOLE, ALL, async |s| {
         world(s);
         program(s, "slow", "#!/bin/sh\necho started >> \"$(dirname \"$0\")/effects\"\nexec sleep 5\n");
         s.person("ana").sends("#infra", None, "/ops slow dev").await;
@@ -94,7 +95,7 @@ async fn a_late_press_on_an_unknown_step_says_nothing_of_a_later_attempt() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_approval_says_nothing_of_a_later_plan() {
-    story(ALL, async |s| {
+    story_on(CONSOLE, ALL, async |s| {
         let card = dies_in_mid_step(s).await;
         presses_and_is_not_heard(s, "eva", &card, "approve").await;
         s.person("ana").presses(&card, "rerun").await;
@@ -107,7 +108,7 @@ async fn a_late_approval_says_nothing_of_a_later_plan() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_were_accepted_outlive_a_crash() {
-    story(ALL, async |s| {
+    story_on(CONSOLE, ALL, async |s| {
         world(s);
         for _ in 0..5 {
             s.person("vic").sends("#infra", None, "/ops health prod").await;
@@ -122,7 +123,7 @@ async fn requests_that_were_accepted_outlive_a_crash() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_audit_trails_head_is_posted_while_it_moves() {
-    story(ALL, async |s| {
+    story_on(CONSOLE, ALL, async |s| {
         world(s);
         let mut settings = (*s.engine.settings.load_full()).clone();
         settings.audit_channel = Some("#all".into());

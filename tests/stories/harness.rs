@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sereno::catalog;
@@ -20,6 +20,7 @@ use sereno::store::inbox::Input;
 use sereno::store::messages::{self, Message};
 use sereno::store::wake::Wake;
 
+use crate::stage::{Came, EVERYWHERE, Stage, Town, config_in_slack};
 use crate::support::{Database, each_database};
 
 /// Monday 2026-03-02, 10:00 UTC: Ana's week.
@@ -55,6 +56,10 @@ pub struct Story {
     pub clock: Clock,
     pub database: Database,
     pub dir: tempfile::TempDir,
+    /// Slack, where the story is told there.
+    pub town: Option<Town>,
+    /// Alerts that fire, and since when.
+    alerts: Mutex<BTreeMap<String, String>>,
     commands: PathBuf,
     setting: Setting,
 }
@@ -76,26 +81,37 @@ pub async fn story_with<C: Chat + 'static>(
         let clock = Clock::manual(Timestamp(START));
         let chat = chat(&clock);
         let setting = Setting { config, chat: Some(Arc::clone(&chat) as Arc<dyn Chat>) };
-        let mut story = Story::new(database, books, clock, setting).await;
+        let mut story = Story::new(database, books, (Stage::Console, clock), setting).await;
         tell(&mut story, &chat).await;
     })
     .await;
 }
 
-/// Tells a story on each database, with these runbooks: file name to YAML. `${dir}` is the story's folder.
+/// Tells a story on every stage and each database, with these runbooks: file name to YAML. `${dir}` is the story's folder.
 pub async fn story(books: &[(&str, &str)], tell: impl AsyncFn(&mut Story)) {
-    each_database(async |database| {
-        let setting = Setting { config: str::to_owned, chat: None };
-        let mut story = Story::new(database, books, Clock::manual(Timestamp(START)), setting).await;
-        tell(&mut story).await;
-    })
-    .await;
+    story_on(EVERYWHERE, books, tell).await;
+}
+
+/// Tells a story on some stages alone.
+pub async fn story_on(stages: &[Stage], books: &[(&str, &str)], tell: impl AsyncFn(&mut Story)) {
+    for &stage in stages {
+        each_database(async |database| {
+            eprintln!("on the stage {stage:?}");
+            let config = if stage == Stage::Console { str::to_owned } else { config_in_slack };
+            let (setting, clock) = (Setting { config, chat: None }, Clock::manual(Timestamp(START)));
+            let mut story = Story::new(database, books, (stage, clock), setting).await;
+            tell(&mut story).await;
+        })
+        .await;
+    }
 }
 
 /// A person in a channel.
 pub struct Person<'s> {
     story: &'s Story,
     id: &'static str,
+    /// Where they act in Slack.
+    town: Option<&'s Town>,
 }
 
 /// A message as a story reads it.
@@ -134,7 +150,7 @@ impl Heard {
 }
 
 impl Story {
-    async fn new(database: Database, books: &[(&str, &str)], clock: Clock, setting: Setting) -> Self {
+    async fn new(database: Database, books: &[(&str, &str)], (stage, clock): (Stage, Clock), setting: Setting) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let commands = dir.path().join("commands");
         for (name, text) in books {
@@ -142,28 +158,40 @@ impl Story {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text.replace("${dir}", &dir.path().display().to_string())).unwrap();
         }
-        let engine = engine(&database, &commands, &clock, &setting).await;
-        Self { engine, clock, database, dir, commands, setting }
+        let town = Town::of(stage, &clock).await;
+        let engine = engine(&database, &commands, (&clock, town.as_ref()), &setting).await;
+        Self { engine, clock, database, dir, town, alerts: Mutex::default(), commands, setting }
     }
 
     /// The process dies, and another one starts on the same database. What ran is gone; nobody wrote its end.
     pub async fn restarts(&mut self) {
-        self.engine = engine(&self.database, &self.commands, &self.clock, &self.setting).await;
+        if let Some(town) = &self.town {
+            town.loses_the_first().await;
+        }
+        self.engine = self.replica().await;
         self.engine.recover().await.unwrap();
     }
 
     /// A second replica on the same database.
     pub async fn replica(&self) -> Arc<Engine> {
-        engine(&self.database, &self.commands, &self.clock, &self.setting).await
+        engine(&self.database, &self.commands, (&self.clock, self.town.as_ref()), &self.setting).await
     }
 
     pub fn person(&self, id: &'static str) -> Person<'_> {
-        Person { story: self, id }
+        Person { story: self, id, town: self.town.as_ref() }
+    }
+
+    /// Somebody at the console, wherever the story is told.
+    pub fn person_at_console(&self, id: &'static str) -> Person<'_> {
+        Person { story: self, id, town: None }
     }
 
     /// Everything that can happen by itself happens.
     pub async fn settles(&self) {
-        self.engine.settle().await.unwrap();
+        match &self.town {
+            Some(town) => town.settles(self).await,
+            None => self.engine.settle().await.unwrap(),
+        }
     }
 
     /// Time passes, and what was waiting for it happens.
@@ -236,11 +264,19 @@ impl Story {
     /// An alert of Alertmanager's arrives.
     pub async fn alert(&self, name: &str, severity: &str, firing: bool) {
         let at = self.clock.now().to_string();
+        let since = {
+            let mut alerts = self.alerts.lock().unwrap();
+            let since = alerts.entry(name.to_owned()).or_insert_with(|| at.clone()).clone();
+            if !firing {
+                alerts.remove(name);
+            }
+            since
+        };
         let (status, ends) = if firing { ("firing", "0001-01-01T00:00:00Z") } else { ("resolved", at.as_str()) };
         let body = serde_json::json!({
             "version": "4", "groupKey": format!("{{}}:{{alertname=\"{name}\"}}"), "status": status,
             "alerts": [{
-                "status": status, "fingerprint": format!("print-of-{name}"), "startsAt": at, "endsAt": ends,
+                "status": status, "fingerprint": format!("print-of-{name}"), "startsAt": since, "endsAt": ends,
                 "labels": {"alertname": name, "severity": severity, "service": "api", "env": "prod"},
                 "annotations": {"summary": format!("{name} is firing")},
             }],
@@ -256,15 +292,21 @@ impl Story {
     }
 }
 
-async fn engine(database: &Database, commands: &std::path::Path, clock: &Clock, setting: &Setting) -> Arc<Engine> {
+async fn engine(
+    database: &Database,
+    commands: &std::path::Path,
+    (clock, town): (&Clock, Option<&Town>),
+    setting: &Setting,
+) -> Arc<Engine> {
     let config = Config::read("story.yaml", &(setting.config)(CONFIG), &BTreeMap::new())
         .unwrap_or_else(|problems| panic!("{problems:#?}"));
     let catalog = catalog::load(commands, &config.settings).unwrap_or_else(|problems| {
         panic!("{}", catalog::render(&problems, catalog::Format::Text));
     });
-    let console: Arc<dyn Chat> = Arc::new(Console::default());
-    let chats = std::iter::once(console).chain(setting.chat.clone()).collect();
-    Engine::new(Parts {
+    let console = Arc::new(Console::default());
+    let first: Arc<dyn Chat> = console.clone();
+    let chats = std::iter::once(first).chain(setting.chat.clone()).chain(town.map(Town::app)).collect();
+    let engine = Engine::new(Parts {
         store: database.another(),
         clock: clock.clone(),
         settings: config.settings.clone(),
@@ -272,29 +314,38 @@ async fn engine(database: &Database, commands: &std::path::Path, clock: &Clock, 
         chats,
         tools: Tools::new(config.secrets.clone(), &[], None),
         wake: Wake::default(),
-    })
+    });
+    if let Some(town) = town {
+        town.connects(&engine, console, &config).await;
+    }
+    engine
 }
 
 impl Person<'_> {
     /// Says a line in a channel, and gives the answers once everything has settled.
     pub async fn says(&self, channel: &str, text: &str) -> Vec<Heard> {
-        let delivery = self.sends(channel, None, text).await;
-        self.story.settles().await;
-        self.answers(&delivery).await
+        let came = self.said(channel, None, text).await;
+        self.hears(came).await
     }
 
     /// Says a line in a thread.
     pub async fn says_in(&self, root: &Heard, text: &str) -> Vec<Heard> {
-        let delivery = self.sends(&root.channel, Some(root.id.clone()), text).await;
-        self.story.settles().await;
-        self.answers(&delivery).await
+        let came = self.said(&root.channel, Some(&root.id), text).await;
+        self.hears(came).await
     }
 
     /// Says a line, and does not wait for anything.
     pub async fn sends(&self, channel: &str, thread: Option<MessageId>, text: &str) -> DeliveryId {
-        let place = Place { thread, ..Place::channel(Platform::Console, channel) };
+        stored(self.said(channel, thread.as_ref(), text).await)
+    }
+
+    async fn said(&self, channel: &str, thread: Option<&MessageId>, text: &str) -> Came {
+        if let Some(town) = self.town {
+            return town.says(self.story, self.id, channel, thread, text).await;
+        }
+        let place = Place { thread: thread.cloned(), ..Place::channel(Platform::Console, channel) };
         let input = Input::Text { by: self.id.to_owned(), place, text: text.to_owned() };
-        self.story.engine.accept(format!("say:{}", DeliveryId::new()), input).await.unwrap()
+        Came::Stored(self.story.engine.accept(format!("say:{}", DeliveryId::new()), input).await.unwrap())
     }
 
     /// Presses a button, and gives the answers.
@@ -304,13 +355,19 @@ impl Person<'_> {
 
     /// Presses a button with the values of its form.
     pub async fn presses_with(&self, message: &Heard, button: &str, values: &[(&str, &str)]) -> Vec<Heard> {
-        let delivery = self.clicks(message, button, values).await;
-        self.story.settles().await;
-        self.answers(&delivery).await
+        let came = self.clicked(message, button, values).await;
+        self.hears(came).await
     }
 
     /// Presses, and does not wait for anything.
     pub async fn clicks(&self, message: &Heard, button: &str, values: &[(&str, &str)]) -> DeliveryId {
+        stored(self.clicked(message, button, values).await)
+    }
+
+    async fn clicked(&self, message: &Heard, button: &str, values: &[(&str, &str)]) -> Came {
+        if let Some(town) = self.town {
+            return town.clicks(self.story, self.id, (message, button), values).await;
+        }
         let values: Values =
             values.iter().map(|(name, value)| ((*name).to_owned(), serde_json::json!(value))).collect();
         let input = Input::Press {
@@ -320,12 +377,28 @@ impl Person<'_> {
             button: button.to_owned(),
             values,
         };
-        self.story.engine.accept(format!("press:{}", DeliveryId::new()), input).await.unwrap()
+        Came::Stored(self.story.engine.accept(format!("press:{}", DeliveryId::new()), input).await.unwrap())
+    }
+
+    /// What one is answered once everything has settled.
+    async fn hears(&self, came: Came) -> Vec<Heard> {
+        self.story.settles().await;
+        match came {
+            Came::Stored(delivery) => self.answers(&delivery).await,
+            Came::Told(told) => told,
+        }
     }
 
     async fn answers(&self, delivery: &DeliveryId) -> Vec<Heard> {
         let mut db = self.story.database.read().await.unwrap();
         messages::replies_to(&mut db, delivery).await.unwrap().into_iter().map(Heard::from).collect()
+    }
+}
+
+fn stored(came: Came) -> DeliveryId {
+    match came {
+        Came::Stored(delivery) => delivery,
+        Came::Told(told) => panic!("nothing was stored: {told:#?}"),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::approvals::world;
 use crate::books::ALL;
-use crate::harness::{only, story};
+use crate::harness::{only, story, story_on};
+use crate::stage::CONSOLE;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_the_alert_to_the_approved_rollback_and_the_closed_incident() {
@@ -62,7 +63,7 @@ async fn the_same_alert_again_changes_nothing_and_a_new_one_joins() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_replicas_and_duplicates_make_one_thread() {
-    story(ALL, async |s| {
+    story_on(CONSOLE, ALL, async |s| {
         world(s);
         let other = s.replica().await;
         let body = |n: u32| {

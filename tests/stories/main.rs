@@ -1,4 +1,4 @@
-//! Stories in the words of the field: conversations on the built-in console, told on each database, time moved by hand.
+//! Stories in the words of the field: conversations on the built-in console and in Slack, told on each database, time moved by hand.
 
 mod approvals;
 mod books;
@@ -9,6 +9,8 @@ mod on_call;
 mod retention;
 mod roster;
 mod runs;
+mod slack;
+mod stage;
 mod talk;
 
 #[path = "../support/mod.rs"]

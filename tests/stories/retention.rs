@@ -9,7 +9,8 @@ use sereno::store::{messages, retention, runs, schedules, steps};
 
 use crate::approvals::{program, world};
 use crate::books::ALL;
-use crate::harness::{Heard, Story, only, story};
+use crate::harness::{Heard, Story, only, story_on};
+use crate::stage::CONSOLE;
 
 /// So many days pass, and there is time to forget in.
 async fn days(s: &Story, count: u64) {
@@ -36,7 +37,7 @@ async fn printed(s: &Story, run: &RunId) -> (String, u64, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_over_is_forgotten_and_what_is_open_stays() {
-    story(ALL, async |s| {
+    story_on(CONSOLE, ALL, async |s| {
         world(s);
         let request = s.person("vic").sends("#infra", None, "/ops health dev").await;
         s.settles().await;
@@ -64,7 +65,7 @@ async fn what_is_over_is_forgotten_and_what_is_open_stays() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_incident_and_an_unknown_step_outlive_every_limit() {
-    story(ALL, async |s| {
+    story_on(CONSOLE, ALL, async |s| {
         world(s);
         s.alert("ServiceDown", "critical", true).await;
         let root = only(s.channel("#infra").await);
@@ -103,7 +104,7 @@ async fn an_open_incident_and_an_unknown_step_outlive_every_limit() {
 
 #[tokio::test]
 async fn a_batch_is_bounded_and_one_replica_takes_it_at_a_time() {
-    story(ALL, async |s| {
+    story_on(CONSOLE, ALL, async |s| {
         for _ in 0..25 {
             s.person("vic").sends("#infra", None, "/ops runs").await;
         }

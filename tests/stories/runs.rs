@@ -2,7 +2,8 @@
 
 use crate::approvals::{program, world};
 use crate::books::ALL;
-use crate::harness::{minutes, only, story};
+use crate::harness::{minutes, only, story, story_on};
+use crate::stage::CONSOLE;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_lock_is_explained_and_given_back() {
@@ -45,7 +46,7 @@ async fn a_step_that_cannot_be_planned_has_failed_and_the_run_goes_on() {
         "name: lost\nsummary: Runs what is not there\nenvironments: [dev]\nallow: [{ roles: [operator] }]\nsteps:
   - { id: a, title: Gone, action: shell, effect: read, on_fail: continue, with: { argv: [/no/such/program] } }
   - { id: b, title: There, action: note, with: { text: still here } }\n";
-    story(&[("shop/lost.yaml", book)], async |s| {
+    story_on(CONSOLE, &[("shop/lost.yaml", book)], async |s| {
         let card = only(s.person("ana").says("#infra", "/ops lost dev").await);
         let text = s.message(&card.id).await.card.text();
         assert!(text.contains("It cannot be planned: there is no program “/no/such/program”"), "{text}");
@@ -117,7 +118,7 @@ async fn a_checklist_waits_asks_runs_another_runbook_and_notes() {
         s.waits(minutes(1)).await;
         let card = s.message(&card.id).await;
         assert!(card.card.body.iter().any(|line| line == "Open the dashboard."), "{}", card.card.text());
-        let told = only(s.person("ana").presses(&card, "check").await);
+        let told = only(s.person("ana").presses_with(&card, "check", &[("evidence", " ")]).await);
         assert_eq!(told.card.title, "Say what you saw; this step asks for evidence.");
         s.restarts().await;
         s.person("ana").presses_with(&card, "check", &[("evidence", "all green")]).await;
@@ -134,7 +135,7 @@ async fn a_checklist_waits_asks_runs_another_runbook_and_notes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_fires_once_a_moment_on_however_many_replicas() {
-    story(ALL, async |s| {
+    story_on(CONSOLE, ALL, async |s| {
         world(s);
         let other = s.replica().await;
         s.waits(minutes(119)).await;
@@ -184,7 +185,7 @@ steps:
     retry: { times: 2, delay: 30s }
 "##,
     );
-    story(&[retry], async |s| {
+    story_on(CONSOLE, &[retry], async |s| {
         program(s, "third", "#!/bin/sh\nd=$(dirname \"$0\")\necho x >> $d/effects\ntest $(wc -l < $d/effects) -ge 3\n");
         let card = only(s.person("vic").says("#infra", "/ops retry").await);
         assert_eq!((card.card.state.as_str(), s.effects().len()), ("running", 1));
@@ -237,7 +238,10 @@ async fn a_secret_is_in_no_plan_card_journal_or_run() {
         let ask = only(s.person("ana").says("#infra", "/ops leak prod").await);
         s.person("leo").presses(&ask, "approve").await;
         assert_eq!(s.effects(), ["got 19"], "the program was given the secret");
-        let everything = everything_stored(s).await;
+        let mut everything = everything_stored(s).await;
+        if let Some(town) = &s.town {
+            everything += &format!("{:?}", town.slack.calls());
+        }
         assert!(everything.contains("[redacted canary]"), "what it told is there, without the secret");
         for form in ["canary-7f3a/sec+ret", "Y2FuYXJ5LTdmM2Evc2VjK3JldA", "canary-7f3a%2Fsec%2Bret"] {
             assert!(!everything.contains(form), "{form} leaked");
@@ -257,7 +261,7 @@ async fn a_run_within_a_run_works_under_the_lock_that_it_has() {
     };
     let (inner, outer) =
         (book("inner", ""), book("outer", "  - { id: inner, title: Inner, action: run, with: { runbook: inner } }\n"));
-    story(&[("shop/inner.yaml", &inner), ("shop/outer.yaml", &outer)], async |s| {
+    story_on(CONSOLE, &[("shop/inner.yaml", &inner), ("shop/outer.yaml", &outer)], async |s| {
         world(s);
         let card = only(s.person("ana").says("#infra", "/ops outer dev").await);
         assert_eq!(card.card.state, "done", "{}", card.card.text());

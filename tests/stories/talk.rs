@@ -2,11 +2,12 @@
 
 use crate::approvals::world;
 use crate::books::ALL;
-use crate::harness::{only, story};
+use crate::harness::{only, story, story_on};
+use crate::stage::CONSOLE;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn plain_talk_is_nobodys_command() {
-    story(ALL, async |s| {
+    story_on(CONSOLE, ALL, async |s| {
         assert!(s.person("ana").says("#infra", "has anybody seen the rollback?").await.is_empty());
         let line = s.hears("#infra").await;
         assert_eq!(line.card.title, "has anybody seen the rollback?");
@@ -34,7 +35,6 @@ async fn mistakes_are_answered_with_what_would_help() {
             ("/ops rollback API prod", "[a-z]+"),
             ("/ops rollback api moon", "moon"),
             ("/ops rollback 'api prod", "quote"),
-            ("/ops", "help"),
             ("/ops rollback api prod now", "now"),
         ] {
             let told = only(s.person("ana").says("#infra", line).await);
@@ -42,6 +42,15 @@ async fn mistakes_are_answered_with_what_would_help() {
             assert!(told.card.text().contains(part), "{line}: {}", told.card.text());
         }
         assert!(s.channel("#infra").await.iter().all(|heard| heard.card.state == "said"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn saying_nothing_is_answered_with_where_help_is() {
+    story_on(CONSOLE, ALL, async |s| {
+        let told = only(s.person("ana").says("#infra", "/ops").await);
+        assert!(told.card.text().contains("help"), "{}", told.card.text());
     })
     .await;
 }
@@ -57,7 +66,16 @@ async fn what_is_missing_is_asked_for_by_a_form() {
         assert_eq!(asks.inputs[1].choices, ["prod", "dev"]);
         let done = only(s.person("ana").presses_with(&form, "fill", &[("service", "api"), ("env", "dev")]).await);
         assert_eq!(done.card.title, "shop/rollback api dev: done");
-        // Whispered to Ana, so nobody else can press it.
+        assert_eq!(s.effects(), ["rollback api"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_is_for_whom_it_was_shown_to() {
+    story_on(CONSOLE, ALL, async |s| {
+        world(s);
+        let form = only(s.person("ana").says("#infra", "/ops rollback").await);
         let told = only(s.person("leo").presses_with(&form, "fill", &[("service", "api"), ("env", "dev")]).await);
         assert_eq!(told.card.title, "I do not know that message.");
     })

@@ -41,6 +41,17 @@ impl Database {
             PgConnection::connect(&self.url).await.unwrap().execute(sql).await.unwrap();
         }
     }
+
+    /// The first text that a query finds with this value, behind the store's back.
+    pub async fn look(&self, sql: &'static str, value: &str) -> Option<String> {
+        if self.is_sqlite() {
+            let mut db = SqliteConnection::connect(&self.url).await.unwrap();
+            sqlx::query_scalar(sql).bind(value).fetch_optional(&mut db).await.unwrap()
+        } else {
+            let mut db = PgConnection::connect(&self.url).await.unwrap();
+            sqlx::query_scalar(sql).bind(value).fetch_optional(&mut db).await.unwrap()
+        }
+    }
 }
 
 /// Runs a test on each database, with the tables in place.

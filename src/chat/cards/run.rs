@@ -128,9 +128,11 @@ fn steps_table(desk: Desk<'_>, view: &RunView<'_>) -> Table {
 }
 
 fn with_approval(desk: Desk<'_>, mut card: Card, view: &RunView<'_>, approval: &Approval, votes: &[Vote]) -> Card {
-    card = card
-        .field(desk.get("field_approval"), decision(desk, approval, votes))
-        .field(desk.get("field_digest"), digest::short(&approval.plan_digest));
+    card = card.field(desk.get("field_approval"), decision(desk, approval, votes));
+    if let Some(at) = approval.body.decided_at {
+        card = card.field(desk.get("field_decided"), clock_time(at, desk.now));
+    }
+    card = card.field(desk.get("field_digest"), digest::short(&approval.plan_digest));
     if approval.state == ApprovalState::Pending {
         card.body.extend(view.run.body.runbook.about.clone());
         for planned in &approval.body.steps {

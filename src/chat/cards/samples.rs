@@ -239,6 +239,7 @@ fn approval(glass_offered: bool) -> Approval {
             reason: None,
             call: None,
             closed_by: None,
+            decided_at: None,
         },
     }
 }
@@ -251,7 +252,8 @@ fn runs(desk: Desk<'_>) -> Vec<(&'static str, Card)> {
     };
     let asked = |state| run(state, Cause::Asked);
     let (calm, glass) = (approval(false), approval(true));
-    let given = Approval { state: ApprovalState::Granted, ..approval(false) };
+    let mut given = Approval { state: ApprovalState::Granted, ..approval(false) };
+    given.body.decided_at = Some(NIGHT);
     let votes = [Vote { by: "leo".to_owned(), yes: true, at: NIGHT }];
     let printed = Report {
         line: sentence!("action.exit", code => 1),
