@@ -18,8 +18,8 @@ use crate::life::Life;
 use crate::state::{State, said};
 use crate::world;
 
-/// Longest that everything may take to come to rest.
-const REST: Duration = Duration::from_secs(30);
+/// Longest that everything may take to come to rest: no measure of speed, but an end to waiting.
+const REST: Duration = Duration::from_secs(120);
 
 /// Checks, drives, checks.
 pub async fn check(life: &Life) {

@@ -23,7 +23,7 @@ const HITS: u64 = 150;
 /// Hits of one point in a life, about.
 const HITS_OF_ONE: u64 = 4;
 /// Longest that a life may last.
-const LONGEST: Duration = Duration::from_secs(90);
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// A search.
 pub struct Harness {
