@@ -3,17 +3,19 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sereno_fakes::slack::{Door, Message};
+use sereno_fakes::slack::{Door, Message, Slack};
 
 use crate::town::{Town, town, towns};
 
 /// Ana asks for a change in prod, which somebody else must approve.
 async fn asked(town: &Town) -> Message {
     town.ana().slash("C1", "/ops drain node-3 prod").await;
-    town.comes("a message with a button", |slack| {
+    let find = |slack: &Slack| {
         slack.channel("C1").all().into_iter().find(|message| message.buttons().iter().any(|(id, _)| id == "approve"))
-    })
-    .await
+    };
+    let card = town.comes("a message with a button", find).await;
+    town.is_known(&card).await;
+    card
 }
 
 #[tokio::test]

@@ -220,7 +220,7 @@ impl Town {
     }
 
     /// Waits until Sereno, too, knows under which id Slack has its message.
-    async fn is_known(&self, message: &Message) {
+    pub async fn is_known(&self, message: &Message) {
         if message.bot_id.is_none() {
             return;
         }
