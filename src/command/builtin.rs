@@ -1,6 +1,6 @@
 //! The built-in words. They win over runbooks, which may not be called so.
 
-use super::{Command, Scene, Unclear, request, words};
+use super::{Command, Request, Scene, Unclear, request, words};
 use crate::domain::severity::Severity;
 
 type Read = Result<Command, Unclear>;
@@ -9,7 +9,7 @@ type Read = Result<Command, Unclear>;
 pub fn read(word: &str, rest: &str, scene: Scene<'_>) -> Option<Read> {
     Some(match word.to_lowercase().as_str() {
         "plan" if rest.is_empty() => Err(Unclear::Usage("plan COMMAND …")),
-        "plan" => request(rest, scene).map(Command::Plan),
+        "plan" => aside(rest, scene).map(Command::Plan),
         "why" => why(rest, scene),
         "help" => at_most_one(rest, "help [COMMAND]").map(Command::Help),
         "oncall" => at_most_one(rest, "oncall [TEAM]").map(Command::OnCall),
@@ -29,12 +29,17 @@ pub fn read(word: &str, rest: &str, scene: Scene<'_>) -> Option<Read> {
     })
 }
 
+/// A command that is talked about, and not asked for.
+fn aside(line: &str, scene: Scene<'_>) -> Result<Request, Unclear> {
+    request(line, scene).map_err(|unclear| Unclear::Aside(Box::new(unclear)))
+}
+
 fn why(rest: &str, scene: Scene<'_>) -> Read {
     let usage = Unclear::Usage("why PERSON COMMAND …");
     match words::first(rest)? {
         Some((person, line)) if !line.is_empty() => {
             let person = person.trim_start_matches('@').to_owned();
-            Ok(Command::Why(person, request(words::strip(line), scene)?))
+            Ok(Command::Why(person, aside(words::strip(line), scene)?))
         }
         _ => Err(usage),
     }

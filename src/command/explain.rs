@@ -10,6 +10,7 @@ use crate::words::Words;
 #[must_use]
 pub fn explain(unclear: &Unclear, words: Words) -> String {
     match unclear {
+        Unclear::Aside(inner) => explain(inner, words),
         Unclear::Empty => words.get("command.empty"),
         Unclear::Unknown(word, near) => words.say("command.unknown", context! { word, near }),
         Unclear::Ambiguous(word, names) => words.say("command.ambiguous", context! { word, names }),

@@ -116,6 +116,8 @@ pub enum Unclear {
         /// The word.
         got: String,
     },
+    /// The line behind a `plan` or `why` is unclear: nothing may be offered that would run it.
+    Aside(Box<Self>),
     /// A quote is not closed.
     Quote,
     /// A built-in word was used wrongly; this is how it is used.

@@ -142,3 +142,22 @@ async fn text_from_outside_stays_text() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_lacks_arguments_offers_nothing_that_would_run() {
+    story(ALL, async |s| {
+        world(s);
+        s.alert("HighErrors", "critical", true).await;
+        let root = s.hears("#infra").await;
+        let before = s.thread(&root.id).await.len();
+        for line in ["/ops plan rollback", "/ops why ana rollback", "/ops plan rolback"] {
+            let told = only(s.person("ana").says_in(&root, line).await);
+            assert_eq!(told.whisper_to.as_deref(), Some("ana"), "{}", told.card.text());
+            assert_eq!(told.buttons(), [""; 0], "{line}: {}", told.card.text());
+        }
+        let said = s.thread(&root.id).await;
+        assert_eq!(said.iter().filter(|heard| heard.card.state == "awaiting_approval").count(), 0);
+        assert!(s.effects().is_empty() && said.len() >= before);
+    })
+    .await;
+}

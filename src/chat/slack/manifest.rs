@@ -129,7 +129,7 @@ impl Manifest {
                 background_color: "#1f2a44",
             },
             features: Features {
-                app_home: AppHome { home_tab_enabled: true, messages_tab_enabled: false },
+                app_home: AppHome { home_tab_enabled: true, messages_tab_enabled: true },
                 bot_user: BotUser { display_name: name.to_lowercase(), always_online: false },
                 shortcuts: vec![
                     shortcut("global", RUN_RUNBOOK),
