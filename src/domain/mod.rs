@@ -6,6 +6,7 @@ pub mod alert;
 pub mod approval;
 pub mod digest;
 pub mod expect;
+pub mod figure;
 pub mod incident;
 pub mod nearest;
 pub mod plan;
