@@ -9,6 +9,7 @@ pub mod expect;
 pub mod figure;
 pub mod incident;
 pub mod nearest;
+pub mod pack;
 pub mod plan;
 pub mod policy;
 pub mod rota;

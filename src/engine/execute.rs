@@ -80,7 +80,7 @@ impl Engine {
         let timeout = Duration::from_secs(step.body.step.timeout);
         let (live, recent) = Live::watched();
         let cx = StepContext {
-            tools: self.tools.clone(),
+            tools: planned.tools,
             idempotency_key,
             effect: step.body.step.effect,
             started_at: self.clock.now(),

@@ -128,6 +128,19 @@ impl Tools {
         let redactor = Redactor::new(named.chain(extra.iter().map(|(name, secret)| (name.as_str(), secret))));
         Self { secrets: Arc::new(secrets), docker_host, redactor: Arc::new(redactor) }
     }
+
+    /// The same, where these names stand for secrets with other names. All are known to the redactor.
+    #[must_use]
+    pub fn naming(&self, names: &BTreeMap<String, String>) -> Self {
+        let mut tools = self.clone();
+        let stand_for = |secret: &String| self.secrets.get(secret).cloned();
+        let found = names.iter().filter_map(|(name, secret)| Some((name.clone(), stand_for(secret)?)));
+        let found: Vec<_> = found.collect();
+        if !found.is_empty() {
+            Arc::make_mut(&mut tools.secrets).extend(found);
+        }
+        tools
+    }
 }
 
 /// What one attempt is given.
