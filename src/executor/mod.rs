@@ -2,6 +2,8 @@
 //! Knows nothing of chat, store or engine.
 
 mod ask;
+#[cfg(feature = "aws")]
+pub mod aws;
 #[cfg(feature = "docker")]
 pub mod docker;
 pub mod http;
@@ -86,6 +88,10 @@ pub static ACTIONS: &[ActionSpec] = &[
     runbook::SPEC,
     sql::SPEC,
     #[cfg(feature = "docker")] docker::SPEC,
+    #[cfg(feature = "aws")] aws::lambda::SPEC,
+    #[cfg(feature = "aws")] aws::logs::SPEC,
+    #[cfg(feature = "aws")] aws::cloudwatch::SPEC,
+    #[cfg(feature = "aws")] aws::call::SPEC,
 ];
 
 /// What the Docker engine says of itself, for `doctor`.
@@ -102,10 +108,38 @@ pub async fn docker_version(tools: &Tools) -> Result<String, Sentence> {
     }
 }
 
+/// Who we are on AWS and in which region, for `doctor`.
+///
+/// # Errors
+/// When AWS does not say, or this program was built without it.
+pub async fn aws_identity(tools: &Tools) -> Result<String, Sentence> {
+    #[cfg(feature = "aws")]
+    return aws::identity(tools).await;
+    #[cfg(not(feature = "aws"))]
+    {
+        let _ = tools;
+        Err(sentence!("action.aws_left_out"))
+    }
+}
+
 /// The action with this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static ActionSpec> {
     ACTIONS.iter().find(|action| action.name == name)
+}
+
+/// Where AWS is and who we are there. What is not said is taken from the environment, files and the machine, as
+/// programs of AWS do.
+#[derive(Debug, Clone, Default)]
+pub struct AwsSettings {
+    /// The region.
+    pub region: Option<String>,
+    /// Another address than AWS's own, for all services.
+    pub endpoint: Option<String>,
+    /// A profile of the files in `~/.aws`.
+    pub profile: Option<String>,
+    /// An access key: its id, and the secret.
+    pub key: Option<(String, Secret)>,
 }
 
 /// What actions work with; made once at start.
@@ -115,6 +149,10 @@ pub struct Tools {
     pub secrets: Arc<BTreeMap<String, Secret>>,
     /// The Docker engine's address; none means the platform's default.
     pub docker_host: Option<String>,
+    /// Where AWS is.
+    pub aws: AwsSettings,
+    #[cfg(feature = "aws")]
+    aws_session: aws::Session,
     /// Takes every known secret out of what actions print and find.
     pub redactor: Arc<Redactor>,
 }
@@ -126,7 +164,13 @@ impl Tools {
     pub fn new(secrets: BTreeMap<String, Secret>, extra: &[(String, Secret)], docker_host: Option<String>) -> Self {
         let named = secrets.iter().map(|(name, secret)| (name.as_str(), secret));
         let redactor = Redactor::new(named.chain(extra.iter().map(|(name, secret)| (name.as_str(), secret))));
-        Self { secrets: Arc::new(secrets), docker_host, redactor: Arc::new(redactor) }
+        Self { secrets: Arc::new(secrets), docker_host, redactor: Arc::new(redactor), ..Self::default() }
+    }
+
+    /// The same with this AWS.
+    #[must_use]
+    pub fn with_aws(self, aws: AwsSettings) -> Self {
+        Self { aws, ..self }
     }
 
     /// The same, where these names stand for secrets with other names. All are known to the redactor.

@@ -12,6 +12,7 @@ use crate::domain::settings::Language;
 /// The files, by area. A key is `area.key`.
 const FILES: &[(&str, &str)] = &[
     ("action", include_str!("action.yaml")),
+    ("aws", include_str!("aws.yaml")),
     ("card", include_str!("card.yaml")),
     ("command", include_str!("command.yaml")),
     ("check", include_str!("check.yaml")),

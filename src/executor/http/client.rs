@@ -14,7 +14,7 @@ use rustls::pki_types::pem::PemObject as _;
 use crate::domain::sentence::{Sentence, sentence};
 
 /// Longest wait for a connection, TLS included.
-pub(super) const CONNECT: Duration = Duration::from_secs(10);
+pub(in crate::executor) const CONNECT: Duration = Duration::from_secs(10);
 /// Redirects that are followed on the same host.
 const REDIRECTS: usize = 5;
 
@@ -57,7 +57,7 @@ pub(super) fn build(follow: bool, authorities: &[u8]) -> Result<reqwest::Client,
 ///
 /// # Errors
 /// Not http or https, no host, a password in it, or a forbidden address.
-pub(super) fn url(text: &str) -> Result<Url, Sentence> {
+pub(in crate::executor) fn url(text: &str) -> Result<Url, Sentence> {
     let url = Url::parse(text).map_err(|error| sentence!("action.http_no_url", text, why => error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(sentence!("action.http_scheme", text));
@@ -88,7 +88,7 @@ fn refusal(what: &str) -> Sentence {
 
 /// Why there is no answer: what we refused ourselves, or else the sentence `key` with the error and everything that
 /// led to it; without the URL, which the plan shows.
-pub(super) fn why(error: reqwest::Error, key: &'static str) -> Sentence {
+pub(in crate::executor) fn why(error: reqwest::Error, key: &'static str) -> Sentence {
     let error = error.without_url();
     let mut line = error.to_string();
     let mut cause = std::error::Error::source(&error);
