@@ -61,6 +61,8 @@ pub struct Config {
     pub slack: Option<Slack>,
     /// The Docker engine's address; none means the platform's default.
     pub docker_host: Option<String>,
+    /// Where AWS is, and who we are there.
+    pub aws: Aws,
     /// Where the audit chain's head is written after each change; none means nowhere.
     pub anchor: Option<PathBuf>,
     /// Whether logs are JSON.
@@ -86,6 +88,21 @@ pub struct Slack {
     pub signing_secret: Option<Secret>,
     /// Where Slack's Web API is, without a slash at the end.
     pub api_url: String,
+}
+
+/// Where AWS is, and who we are there; what is not said is in the environment.
+#[derive(Clone, Default)]
+pub struct Aws {
+    /// The region.
+    pub region: Option<String>,
+    /// Another address than AWS's own.
+    pub endpoint: Option<String>,
+    /// A profile of its files.
+    pub profile: Option<String>,
+    /// An access key: its id, and the secret.
+    pub key: Option<(String, Secret)>,
+    /// Whether the file or the environment says anything of AWS.
+    pub named: bool,
 }
 
 impl Config {

@@ -2,12 +2,12 @@
 //! nothing of single services.
 
 mod attempt;
-pub(super) mod call;
+pub mod call;
 mod caller;
-pub(super) mod cloudwatch;
+pub mod cloudwatch;
 mod fault;
-pub(super) mod lambda;
-pub(super) mod logs;
+pub mod lambda;
+pub mod logs;
 mod session;
 mod wire;
 mod xml;

@@ -72,6 +72,11 @@ static SERVICES: &[&[Operation]] = &[
     rds::OPERATIONS,
 ];
 
+/// The words that `do:` may be.
+pub fn operations() -> impl Iterator<Item = &'static str> {
+    SERVICES.iter().copied().flatten().map(|operation| operation.name)
+}
+
 /// What an operation works with.
 struct Job<'j> {
     caller: &'j Caller,

@@ -5,6 +5,7 @@ mod fields;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
+pub use self::fields::Verb;
 use self::fields::{Fields, Job, Metric, Step};
 use super::attempt::{Attempt, bounded};
 use super::caller::Caller;

@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use aws_sdk_lambda::Client;
 use serde_json::{Value, json};
 
-use self::fields::{Fields, Job, Step, Verb};
+pub use self::fields::Verb;
+use self::fields::{Fields, Job, Step};
 use super::attempt::{Attempt, bounded};
 use super::caller::looking;
 use super::fault::Fault;

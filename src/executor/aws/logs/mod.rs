@@ -9,7 +9,8 @@ use aws_sdk_cloudwatchlogs::Client;
 use serde_json::{Value, json};
 
 use self::events::Reader;
-use self::fields::{Fields, Job, Step, Verb};
+pub use self::fields::Verb;
+use self::fields::{Fields, Job, Step};
 use super::attempt::{Attempt, bounded};
 use super::caller::looking;
 use super::fault::Fault;
