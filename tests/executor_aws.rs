@@ -50,8 +50,6 @@ async fn a_queue_is_made_once_and_its_dead_letters_come_back() {
     assert_eq!((&facts["messages"], &facts["dead_letter_queue"]), (&json!(0), &json!(dead)));
     assert_eq!((&facts["dead_letter_messages"], &facts["max_receives"]), (&json!(0), &json!(3)));
 
-    let redrive = cloud.run("aws", json!({"do": "sqs.redrive", "queue": dead})).await;
-    assert!(done(redrive).facts["task"].is_string());
     let none = cloud.plan("aws", &json!({"do": "sqs.purge", "queue": "no-such-queue"})).await.unwrap_err();
     assert!(none.en().contains("no-such-queue"), "{}", none.en());
     for verb in ["sqs.purge", "sqs.delete_queue"] {
@@ -112,7 +110,9 @@ async fn a_backup_goes_into_a_bucket_and_an_older_version_comes_back() {
     let missing = json!({"do": "s3.get_object", "bucket": bucket, "key": "none", "file": format!("{copy}2")});
     assert!(failed(cloud.run("aws", missing).await).contains("NotFound"));
     assert_eq!(cloud.aws(json!({"do": "s3.head_object", "bucket": bucket, "key": "none"})).await["exists"], false);
-    assert!(failed(cloud.run("aws", json!({"do": "s3.delete_bucket", "bucket": bucket})).await).contains("BucketNotEmpty"));
+    assert!(
+        failed(cloud.run("aws", json!({"do": "s3.delete_bucket", "bucket": bucket})).await).contains("BucketNotEmpty")
+    );
 }
 
 async fn versioned(cloud: &Cloud, bucket: &str) {
@@ -169,7 +169,8 @@ async fn deleting_a_lock_that_is_not_there_is_a_failure() {
     assert!(facts["status"].is_string(), "{facts}");
     let facts = cloud.aws(json!({"do": "dynamodb.describe_table", "table": table})).await;
     assert_eq!((&facts["status"], &facts["key"]), (&json!("ACTIVE"), &json!("LockID")));
-    put_item(&cloud, &table, json!({"LockID": {"S": "state/dev.tfstate"}, "Info": {"S": "ana"}, "n": {"N": "7"}})).await;
+    put_item(&cloud, &table, json!({"LockID": {"S": "state/dev.tfstate"}, "Info": {"S": "ana"}, "n": {"N": "7"}}))
+        .await;
 
     // The key that people would think of, and that is not the lock's.
     let wrong = json!({"do": "dynamodb.delete_item", "table": table, "key": {"LockID": "5f1c-uuid"}});
@@ -219,7 +220,8 @@ async fn items_are_counted_scanned_and_found_by_key() {
     assert_eq!(scan.table.unwrap().rows.len(), 10);
     let query = json!({"do": "dynamodb.query", "table": table, "key": {"shop": "north", "day": "2026-03-05"}});
     assert_eq!(cloud.aws(query).await["items"], json!([{"shop": "north", "day": "2026-03-05", "sum": 9.5}]));
-    let newest = json!({"do": "dynamodb.query", "table": table, "key": {"shop": "north"}, "newest_first": true, "limit": 1});
+    let newest =
+        json!({"do": "dynamodb.query", "table": table, "key": {"shop": "north"}, "newest_first": true, "limit": 1});
     assert_eq!(cloud.aws(newest).await["items"][0]["day"], "2026-03-12");
     done(cloud.run("aws", json!({"do": "dynamodb.delete_table", "table": table})).await);
     assert_eq!(cloud.aws(json!({"do": "dynamodb.describe_table", "table": table})).await["exists"], false);
@@ -284,9 +286,15 @@ async fn the_rest_of_the_list_is_looked_at() {
         (json!({"do": "route53.list_resource_record_sets", "zone": "Z000"}), "NoSuchHostedZone"),
         (json!({"do": "rds.describe_db_instance", "instance": "none"}), "DBInstanceNotFound"),
         (json!({"do": "rds.create_db_snapshot", "instance": "none", "snapshot": "s"}), "DBInstanceNotFound"),
-        (json!({"do": "cloudfront.get_invalidation", "distribution": "E0", "invalidation": "I0"}), "NoSuchDistribution"),
+        (
+            json!({"do": "cloudfront.get_invalidation", "distribution": "E0", "invalidation": "I0"}),
+            "NoSuchDistribution",
+        ),
         (json!({"do": "cloudfront.create_invalidation", "distribution": "E0", "paths": ["/*"]}), "NoSuchDistribution"),
-        (json!({"do": "acm.describe_certificate", "certificate": format!("arn:aws:acm:eu-west-1:{ACCOUNT}:certificate/x")}), "ResourceNotFound"),
+        (
+            json!({"do": "acm.describe_certificate", "certificate": format!("arn:aws:acm:eu-west-1:{ACCOUNT}:certificate/x")}),
+            "ResourceNotFound",
+        ),
         (json!({"do": "apigateway.get_stages", "api": "none"}), ""),
     ] {
         let outcome = cloud.run("aws", with.clone()).await;
@@ -324,7 +332,9 @@ async fn an_aws_that_is_not_there_is_a_failure_in_words() {
     let outcome = executor::run(&*action("lambda", &shift), &cloud.context(Effect::Change)).await;
     assert!(failed(outcome).contains("cannot be reached"));
     let region = json!({"do": "sqs.list_queues", "region": "evil.example.com/"});
-    assert!(failed(executor::run(&*action("aws", &region), &cloud.context(Effect::Read)).await).contains("not a region"));
+    assert!(
+        failed(executor::run(&*action("aws", &region), &cloud.context(Effect::Read)).await).contains("not a region")
+    );
 }
 
 #[tokio::test]
