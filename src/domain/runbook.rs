@@ -62,6 +62,9 @@ pub struct Runbook {
     /// Prose that the cards show beside the steps.
     #[serde(default)]
     pub about: Option<String>,
+    /// What it was written from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source: Vec<String>,
     /// What it takes, in the order in which people type it.
     pub params: Vec<Param>,
     /// Where it may run; empty means that it has no environment.

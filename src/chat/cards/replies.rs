@@ -67,6 +67,7 @@ pub fn objection(desk: Desk<'_>, objection: &Objection, decided: &str) -> Card {
         Objection::Closed(ApprovalState::Expired) => desk.get("objection_expired_state"),
         Objection::Closed(state) => desk.say(&format!("objection_{state}"), context! { decided }),
         Objection::Voted => desk.get("objection_voted"),
+        Objection::Unconfirmed(wanted) => desk.say("objection_unconfirmed", context! { wanted }),
     };
     Card { title, tone: Tone::Warning, state: "not_counted".to_owned(), ..Card::default() }
 }
