@@ -15,7 +15,6 @@ pub use crate::domain::runbook::BUILT_IN;
 use crate::domain::runbook::{Args, Param, ParamKind, Runbook};
 use crate::domain::settings::Settings;
 pub use explain::explain;
-pub use suggest::usage;
 
 /// Where a line is read.
 #[derive(Clone, Copy)]

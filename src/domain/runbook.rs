@@ -118,6 +118,17 @@ impl Runbook {
         words.join(" ")
     }
 
+    /// How it is typed: `shop/rollback <service> [replicas] <prod|dev>`.
+    #[must_use]
+    pub fn usage(&self) -> String {
+        let params = self.params.iter().map(|param| match &param.default {
+            None => format!("<{}>", param.name),
+            Some(_) => format!("[{}]", param.name),
+        });
+        let env = (!self.environments.is_empty()).then(|| format!("<{}>", self.environments.join("|")));
+        std::iter::once(self.full_name()).chain(params).chain(env).collect::<Vec<_>>().join(" ")
+    }
+
     /// Whether some step may change something.
     #[must_use]
     pub fn changes(&self) -> bool {
