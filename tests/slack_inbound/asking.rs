@@ -1,5 +1,7 @@
 //! Commands, mentions, forms, shortcuts, reactions, the own page; and who may not.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::town::{blocks, town, words};
@@ -143,6 +145,32 @@ async fn who_is_not_listed_reaches_nothing_and_learns_who_they_are() {
         assert!(words(&home).contains("T1/U3"));
         assert_eq!(town.requests().await, 0);
         assert!(town.slack.channel("C1").all().iter().all(|message| message.bot_id.is_none()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_is_listed_and_became_a_guest_reaches_nothing_here() {
+    town(async |town| {
+        let ana = town.ana();
+        assert!(ana.slash("C1", "/ops health prod").await.acked);
+        town.says("C1", &["health", "done"]).await;
+        town.slack.with(|world| world.users.iter_mut().find(|user| user.id == "U1").unwrap().guest = true);
+        town.slack.event(json!({"type": "user_change", "user": {"id": "U1", "team_id": "T1"}})).await;
+        let mut answers = Vec::new();
+        while !answers.iter().any(|text: &String| text.contains("guest")) {
+            assert!(answers.len() < 100, "{answers:?}");
+            town.waits(Duration::from_secs(1));
+            tokio::time::sleep(Duration::from_millis(50)).await; // real loops are running beside us
+            answers.push(ana.slash("C1", "/ops ping").await.body["text"].as_str().unwrap_or_default().to_owned());
+        }
+        let before = town.requests().await;
+        ana.mention("C1", "health prod").await;
+        town.whispers(&ana, &["guest", "T1/U1"]).await;
+        ana.open_home().await;
+        let home = town.slack.wait_for("a page", |_| ana.home()).await;
+        assert!(words(&home).contains("guest"), "{}", words(&home));
+        assert_eq!(town.requests().await, before);
     })
     .await;
 }
