@@ -58,7 +58,7 @@ fn the_keys_that_tests_rely_on() {
     assert!(config.hook_secrets["alertmanager"][0].matches("hook-secret-0123456789"));
     assert_eq!(config.settings.approver_roles, ["lead"]);
     assert_eq!((config.settings.approval_expires, config.settings.break_glass.after), (900, 600));
-    assert!(config.warnings.is_empty());
+    assert_eq!(config.warnings.len(), 1, "an id of Slack, and no app: {:?}", config.warnings);
 }
 
 #[test]
@@ -163,9 +163,40 @@ fn empty_secrets_are_refused_everywhere_and_short_ones_are_said() {
     let without = SMALL.replace("secret: \"hook-secret-0123456789\", ", "");
     assert!(refused(&without, &[]).contains("has no secret"));
 
-    let config = sound(&SMALL.replace("hook-secret-0123456789", "abc123"), &[]);
+    let config = sound(&SMALL.replace("hook-secret-0123456789", "abc123").replace(", slack: \"T1/U1\"", ""), &[]);
     assert_eq!(config.warnings.len(), 1);
     assert!(config.warnings[0].message.contains("hooks.alertmanager.secret"), "{:?}", config.warnings);
+}
+
+#[test]
+fn ids_of_slack_without_an_app_are_said() {
+    let channel = "environments: {}\nchannels: { \"#war-room\": { slack: C7 } }\n";
+    let person = "people: [{ id: zoe, slack: T1/U7 }]\n";
+    let role = "roles: { boss: { slack_groups: [S7] } }\n";
+    for (text, named) in [(channel, "#war-room"), (person, "zoe"), (role, "boss")] {
+        let config = sound(text, &[]);
+        assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+        let warning = shown(&config.warnings);
+        assert!(warning.contains(named) && warning.contains("SERENO_SLACK__BOT_TOKEN"), "{warning}");
+        let app = [("SERENO_SLACK__BOT_TOKEN", "xoxb-1-2-3"), ("SERENO_SLACK__APP_TOKEN", "xapp-1-2-3")];
+        assert!(sound(text, &app).warnings.is_empty());
+    }
+}
+
+#[test]
+fn an_address_that_slack_cannot_reach_is_said() {
+    let secrets = "bot_token: xoxb-1-2-3, signing_secret: signing-0123456789";
+    let warns = |mode: &str, url: &str| {
+        let app = format!("slack: {{ mode: {mode}, app_token: xapp-1-2-3, {secrets} }}\n");
+        let config = sound(&format!("server: {{ public_url: \"{url}\" }}\n{app}"), &[]);
+        config.warnings.iter().any(|warning| warning.message.contains("https"))
+    };
+    for url in ["http://sereno.example", "http://10.0.0.7:8080"] {
+        assert!(warns("http", url) && !warns("socket", url), "{url}");
+    }
+    for url in ["https://sereno.example", "http://127.0.0.1:8080", "http://localhost", "http://[::1]:80"] {
+        assert!(!warns("http", url), "{url}");
+    }
 }
 
 #[test]
