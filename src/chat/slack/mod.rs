@@ -31,7 +31,7 @@ use self::inbound::Inbound;
 pub use self::own::Own;
 use self::pace::Pace;
 use self::people::People;
-use super::{Answer, Chat, ChatError, House, Knock, Outgoing, SlackApp, Standing};
+use super::{Answer, Chat, ChatError, House, Knock, Named, Outgoing, SlackApp, Standing};
 use crate::clock::Clock;
 use crate::domain::actor::Platform;
 use crate::domain::settings::Language;
@@ -110,7 +110,7 @@ impl Chat for Slack {
         self.people.set_group(&self.api, group, &users).await.map_err(|fault| fault.said(LOG))
     }
 
-    async fn troubles(&self, words: Words) -> Vec<String> {
-        self.look_for_troubles(words).await
+    async fn troubles(&self, named: &Named, words: Words) -> Vec<String> {
+        self.look_for_troubles(named, words).await
     }
 }
