@@ -393,6 +393,7 @@ async fn a_token_that_was_taken_back_loses_no_message_and_is_shown_to_nobody() {
     let note = note("x");
     let why = unavailable(town.post(&note).await);
     let troubles = town.chat.troubles(&Named::default(), Words(Language::Es)).await.join("\n");
+    assert!(why.contains("bot token") && why.contains("SERENO_SLACK__BOT_TOKEN"), "{why}");
     assert!(why.contains("token_revoked") && troubles.contains("vuelve a instalar"), "{why} {troubles}");
     assert!(!why.contains(TOKEN) && !troubles.contains(TOKEN));
     town.slack.with(|world| world.app.revoked.clear());
@@ -409,7 +410,8 @@ async fn doctor_hears_what_the_tokens_lack() {
     assert!(troubles[0].contains("files:write"));
     town.slack.with(|world| world.app.revoked.insert("xapp-fake-app".to_owned()));
     let troubles = town.chat.troubles(&Named::default(), Words(Language::En)).await;
-    assert!(troubles[1].contains("Socket Mode"), "{troubles:?}");
+    assert!(troubles[1].contains("Socket Mode") && troubles[1].contains("SERENO_SLACK__APP_TOKEN"), "{troubles:?}");
+    assert!(!troubles[1].contains("xapp-fake-app"), "{troubles:?}");
     town.slack.outage(true);
     let troubles = town.chat.troubles(&Named::default(), Words(Language::En)).await;
     assert!(troubles.len() == 1 && troubles[0].contains("cannot be reached"), "{troubles:?}");

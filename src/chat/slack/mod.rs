@@ -14,6 +14,7 @@ mod post;
 pub mod render;
 pub mod scopes;
 mod socket;
+mod token;
 mod troubles;
 mod whisper;
 mod wire;
@@ -26,6 +27,7 @@ use minijinja::context;
 use tokio_util::sync::CancellationToken;
 
 pub use self::api::Api;
+use self::door::Guard;
 pub use self::fault::Fault;
 use self::inbound::Inbound;
 pub use self::own::Own;
@@ -35,7 +37,6 @@ use super::{Answer, Chat, ChatError, House, Knock, Named, Outgoing, SlackApp, St
 use crate::clock::Clock;
 use crate::domain::actor::Platform;
 use crate::domain::settings::Language;
-use crate::secret::Secret;
 use crate::words::Words;
 
 /// Spoken where nobody hears but the log, which is in English.
@@ -48,7 +49,7 @@ pub struct Slack {
     pace: Pace,
     people: People,
     socket: bool,
-    signing_secret: Option<Secret>,
+    guard: Option<Guard>,
 }
 
 impl Slack {
@@ -61,7 +62,7 @@ impl Slack {
             people: People::new(app.clock.clone()),
             socket: app.socket,
             clock: app.clock,
-            signing_secret: app.signing_secret,
+            guard: app.signing_secret.filter(|_| !app.socket).map(Guard::new),
         }
     }
 }
@@ -87,12 +88,12 @@ impl Chat for Slack {
     }
 
     async fn knock(&self, house: Arc<dyn House>, knock: Knock<'_>) -> Answer {
-        match &self.signing_secret {
-            Some(secret) if !self.socket => {
+        match &self.guard {
+            Some(guard) => {
                 let inbound = Inbound::new(house, Arc::clone(&self.api));
-                door::knock(&inbound, secret, self.clock.now(), knock).await
+                guard.knock(&inbound, &self.clock, knock).await
             }
-            _ => Answer::status(404),
+            None => Answer::status(404),
         }
     }
 
