@@ -184,6 +184,23 @@ fn ids_of_slack_without_an_app_are_said() {
 }
 
 #[test]
+fn the_proxy_to_slack_is_the_conventional_one() {
+    let app = [("SERENO_SLACK__BOT_TOKEN", "xoxb-1-2-3"), ("SERENO_SLACK__APP_TOKEN", "xapp-1-2-3")];
+    let proxy = |more: &[(&str, &str)]| {
+        let slack = sound("{}", &[&app[..], more].concat()).slack.unwrap();
+        (slack.proxy.map(|proxy| proxy.reveal().to_owned()), slack.no_proxy)
+    };
+    let is = |url: &str, except: &str| (Some(url.to_owned()), except.to_owned());
+    assert_eq!(proxy(&[]), (None, String::new()));
+    assert_eq!(proxy(&[("HTTPS_PROXY", "http://a:1"), ("NO_PROXY", "x.example")]), is("http://a:1", "x.example"));
+    assert_eq!(proxy(&[("https_proxy", "http://b:1"), ("ALL_PROXY", "http://c:1")]), is("http://b:1", ""));
+    assert_eq!(proxy(&[("HTTPS_PROXY", ""), ("all_proxy", "http://c:1")]), is("http://c:1", ""));
+    assert_eq!(proxy(&[("HTTP_PROXY", "http://d:1")]).0, None, "Slack is not called by plain http");
+    let here = ("SERENO_SLACK__API_URL", "http://127.0.0.1:9/api");
+    assert_eq!(proxy(&[("HTTP_PROXY", "http://d:1"), here]), is("http://d:1", ""));
+}
+
+#[test]
 fn an_address_that_slack_cannot_reach_is_said() {
     let secrets = "bot_token: xoxb-1-2-3, signing_secret: signing-0123456789";
     let warns = |mode: &str, url: &str| {

@@ -68,6 +68,7 @@ impl Town {
             app_token: Some(Secret::new("xapp-fake-app")),
             signing_secret: None,
             api_url: slack.api_url().trim_end_matches('/').to_owned(),
+            proxy: None,
             clock: clock.clone(),
         };
         Self { slack, clock, chat: chat::slack(app).unwrap() }

@@ -156,6 +156,15 @@ pub trait Chat: Send + Sync {
     }
 }
 
+/// An HTTP proxy on the way out.
+#[derive(Clone)]
+pub struct Proxy {
+    /// Its address, which may hold a password.
+    pub url: Secret,
+    /// Hosts that are reached without it, as `NO_PROXY` lists them.
+    pub except: String,
+}
+
 /// What a Slack app is reached with.
 #[derive(Clone)]
 pub struct SlackApp {
@@ -169,6 +178,8 @@ pub struct SlackApp {
     pub signing_secret: Option<Secret>,
     /// Where Slack's Web API is, without a slash at the end.
     pub api_url: String,
+    /// The proxy that is between us and Slack; none means none.
+    pub proxy: Option<Proxy>,
     /// What our own pace is kept by.
     pub clock: Clock,
 }

@@ -18,7 +18,7 @@ use super::fault::Fault;
 use super::own::Own;
 use super::pace::Rests;
 use super::token::{OPEN, Refused, Token};
-use super::wire::Wire;
+use super::wire::{Client, Wire};
 use crate::secret::Secret;
 
 /// Longest wait for an answer; the client itself has none.
@@ -46,7 +46,7 @@ impl Api {
             bot: app.bot_token.clone(),
             token: token(&app.bot_token),
             app_token: app.app_token.as_ref().map(token),
-            wire: Wire::new(&app.api_url),
+            wire: Wire::new(&app.api_url, app.proxy.as_ref()),
             rests: Rests::new(app.clock.clone()),
             refused: Refused::default(),
             own: Mutex::default(),
@@ -57,7 +57,7 @@ impl Api {
         self.wire.as_ref().map_err(|why| Fault::Unavailable(why.clone()))
     }
 
-    fn client(&self) -> Result<&Arc<SlackHyperClient>, Fault> {
+    fn client(&self) -> Result<&Arc<Client>, Fault> {
         self.wire().map(|wire| &wire.client)
     }
 

@@ -16,6 +16,7 @@ pub mod scopes;
 mod socket;
 mod token;
 mod troubles;
+mod way;
 mod whisper;
 mod wire;
 

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 use tokio_util::sync::CancellationToken;
 
 use super::api::Api;
@@ -155,10 +155,15 @@ impl Told {
 /// Opens a connection. Its address is a secret, and stays out of errors.
 async fn open(api: &Api) -> Result<Link, String> {
     let url = api.connect().await.map_err(|fault| fault.to_string())?;
+    let way = &api.wire().map_err(|fault| fault.to_string())?.way;
     let config = WebSocketConfig::default().max_message_size(Some(ENVELOPE)).max_frame_size(Some(ENVELOPE));
-    match timeout(PATIENCE, connect_async_with_config(url, Some(config), true)).await {
+    let opening = async {
+        let stream = way.to(&url).await.map_err(|error| error.to_string())?;
+        client_async_tls_with_config(url, stream, Some(config), None).await.map_err(|error| error.to_string())
+    };
+    match timeout(PATIENCE, opening).await {
         Ok(Ok((link, _))) => Ok(link),
-        Ok(Err(error)) => Err(error.to_string()),
+        Ok(Err(error)) => Err(error),
         Err(_) => Err(format!("no answer in {} s", PATIENCE.as_secs())),
     }
 }

@@ -10,6 +10,7 @@ use crate::config::Slack;
 use crate::config::written::{self, SlackMode};
 use crate::domain::actor::{PersonId, Platform, Role};
 use crate::domain::settings::{Channel, Person, Team};
+use crate::secret::Secret;
 
 /// What may have ids of Slack.
 type Listed<'a> = (&'a BTreeMap<PersonId, Person>, &'a BTreeMap<String, Channel>, &'a BTreeMap<String, Team>);
@@ -49,7 +50,16 @@ impl Check<'_> {
         if !socket && !reaches_slack(public_url) {
             self.findings.warn(&["server", "public_url"], "slack_https", context! { url => public_url });
         }
-        Some(Slack { socket, bot_token, app_token, signing_secret: signing, api_url: url })
+        let proxy = if url.starts_with("https:") { "HTTPS_PROXY" } else { "HTTP_PROXY" };
+        let proxy = self.conventional(proxy).or_else(|| self.conventional("ALL_PROXY")).map(Secret::new);
+        let no_proxy = self.conventional("NO_PROXY").unwrap_or_default();
+        Some(Slack { socket, bot_token, app_token, signing_secret: signing, api_url: url, proxy, no_proxy })
+    }
+
+    /// A variable that other programs read too, written in capitals or not.
+    fn conventional(&self, name: &str) -> Option<String> {
+        let found = self.env.get(name).or_else(|| self.env.get(&name.to_lowercase()));
+        found.filter(|value| !value.trim().is_empty()).cloned()
     }
 
     /// Warns of ids of Slack that nothing uses, because there is no app.
