@@ -254,6 +254,36 @@ async fn the_own_page_shows_what_waits_and_changes_with_a_click() {
 }
 
 #[tokio::test]
+async fn an_own_page_that_is_open_follows_what_happens() {
+    town(async |town| {
+        let (ana, ben) = (town.ana(), town.ben());
+        ben.open_home().await;
+        let home = town.slack.wait_for("a page", |_| ben.home()).await;
+        assert!(!words(&home).contains("node-3"), "{}", words(&home));
+        let follows = async |text: &str, there: bool| {
+            for _ in 0..200 {
+                if let Some(home) = ben.home().filter(|home| words(home).contains(text) == there) {
+                    return home;
+                }
+                town.waits(Duration::from_secs(3));
+                tokio::time::sleep(Duration::from_millis(50)).await; // real loops are running beside us
+            }
+            panic!("{text} on Ben's page: not {there}; {}", words(&ben.home().unwrap()));
+        };
+        ana.slash("C1", "/ops drain node-3 prod").await;
+        let home = follows("node-3", true).await;
+        ana.mention("C2", "incident P1 Orders fail").await;
+        follows("Orders fail", true).await;
+        assert!(ben.act_in(&home, "approve", None, &[]).await.acked);
+        follows("node-3", false).await;
+        let before = town.slack.calls_of("views.publish").len();
+        assert!(before < 8, "a page is not published at every event: {before}");
+        assert!(ana.home().is_none(), "who opened none has none");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_slack_sends_for_others_is_acknowledged_and_left() {
     town(async |town| {
         for event in [

@@ -5,6 +5,7 @@ mod door;
 mod fault;
 mod files;
 mod find;
+mod homes;
 mod inbound;
 pub mod manifest;
 mod own;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::api::Api;
 use self::door::Guard;
 pub use self::fault::Fault;
+use self::homes::Homes;
 use self::inbound::Inbound;
 pub use self::own::Own;
 use self::pace::Pace;
@@ -49,6 +51,7 @@ pub struct Slack {
     clock: Clock,
     pace: Pace,
     people: People,
+    homes: Arc<Homes>,
     socket: bool,
     guard: Option<Guard>,
 }
@@ -61,10 +64,15 @@ impl Slack {
             api: Arc::new(Api::new(&app)),
             pace: Pace::new(app.clock.clone()),
             people: People::new(app.clock.clone()),
+            homes: Arc::new(Homes::new(app.clock.clone())),
             socket: app.socket,
             clock: app.clock,
             guard: app.signing_secret.filter(|_| !app.socket).map(Guard::new),
         }
+    }
+
+    fn inbound(&self, house: Arc<dyn House>) -> Inbound {
+        Inbound::new(house, Arc::clone(&self.api), Arc::clone(&self.homes))
     }
 }
 
@@ -83,17 +91,18 @@ impl Chat for Slack {
     }
 
     async fn live(&self, house: Arc<dyn House>, stop: CancellationToken) {
-        if self.socket {
-            socket::listen(&Inbound::new(house, Arc::clone(&self.api)), &self.api, &stop).await;
-        }
+        let inbound = self.inbound(house);
+        let listen = async {
+            if self.socket {
+                socket::listen(&inbound, &self.api, &stop).await;
+            }
+        };
+        tokio::join!(listen, inbound.keep_homes(&stop));
     }
 
     async fn knock(&self, house: Arc<dyn House>, knock: Knock<'_>) -> Answer {
         match &self.guard {
-            Some(guard) => {
-                let inbound = Inbound::new(house, Arc::clone(&self.api));
-                guard.knock(&inbound, &self.clock, knock).await
-            }
+            Some(guard) => guard.knock(&self.inbound(house), &self.clock, knock).await,
             None => Answer::status(404),
         }
     }
