@@ -16,6 +16,7 @@ use sereno::domain::runbook::{Effect, Runbook};
 use sereno::domain::settings::Settings;
 use sereno::domain::step::Outcome;
 use sereno::domain::template;
+use sereno::executor::live::Live;
 use sereno::executor::{self, StepContext, Tools};
 use tokio_util::sync::CancellationToken;
 
@@ -61,6 +62,8 @@ async fn facts_of(book: &Runbook, id: &str, scope: &Value) -> Value {
         started_at: Timestamp(0),
         timeout: Duration::from_secs(step.timeout),
         cancel: CancellationToken::new(),
+        planned: Value::Null,
+        live: Live::default(),
     };
     match action.run(&cx).await {
         Outcome::Done(report) => report.facts,
@@ -166,4 +169,6 @@ fn the_permissions_are_those_that_were_committed() {
 fn the_committed_schema_is_fresh() {
     let fresh = serde_json::to_string_pretty(&catalog::schema()).unwrap() + "\n";
     same_as("config/schema/runbook.json", &fresh);
+    let pack = serde_json::to_string_pretty(&catalog::pack_schema()).unwrap() + "\n";
+    same_as("config/schema/pack.json", &pack);
 }

@@ -146,8 +146,8 @@ pub struct Schedule {
     pub cron: String,
     /// The time zone's IANA name, as in `Europe/Madrid`. Without this, UTC.
     pub zone: Option<String>,
-    /// The channel that hears of it.
-    pub channel: String,
+    /// The channel that hears of it. Without this, the pack's; a pack that has none in the configuration sleeps.
+    pub channel: Option<String>,
     /// The environment.
     pub env: Option<String>,
     /// Values of parameters.

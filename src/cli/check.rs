@@ -58,7 +58,11 @@ fn check_one(path: &Path, config: &config::Config) -> Result<usize, Vec<Problem>
 
 /// Prints a JSON Schema.
 pub fn schema(options: &SchemaOptions) -> Result<ExitCode, Failure> {
-    let schema = if options.what == "config" { config::schema() } else { catalog::schema() };
+    let schema = match options.what.as_str() {
+        "config" => config::schema(),
+        "pack" => catalog::pack_schema(),
+        _ => catalog::schema(),
+    };
     println!("{}", serde_json::to_string_pretty(&schema).map_err(anyhow::Error::from)?);
     Ok(ExitCode::SUCCESS)
 }

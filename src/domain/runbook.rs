@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::actor::Role;
 use super::approval::ApprovalRule;
 use super::expect::Expect;
+use super::pack::Values;
 use super::template::Template;
 
 /// Arguments by parameter name, checked and typed.
@@ -51,6 +52,9 @@ pub const BUILT_IN: &[&str] = &[
 pub struct Runbook {
     /// The folder it lives in; its namespace.
     pub pack: String,
+    /// Its pack's values with their defaults, for `{{ values.name }}`.
+    #[serde(default, skip_serializing_if = "Values::is_empty")]
+    pub values: Values,
     /// The word people type.
     pub name: String,
     /// One line for help.
@@ -317,8 +321,9 @@ pub struct Schedule {
     /// IANA time zone; UTC without.
     #[serde(default)]
     pub zone: Option<String>,
-    /// The channel that hears of it.
-    pub channel: String,
+    /// The channel that hears of it; the pack's without.
+    #[serde(default)]
+    pub channel: Option<String>,
     /// Its arguments.
     #[serde(default)]
     pub args: Args,

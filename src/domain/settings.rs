@@ -37,6 +37,8 @@ pub struct Settings {
     pub channels: BTreeMap<String, Channel>,
     /// Teams by name.
     pub teams: BTreeMap<String, Team>,
+    /// What is said here of packs, by name.
+    pub packs: BTreeMap<String, PackSettings>,
     /// Alert sources by name.
     pub hooks: BTreeMap<String, HookSettings>,
     /// Names of the secrets that runbooks may use.
@@ -111,6 +113,28 @@ pub struct Team {
     pub rota: Option<Rota>,
     /// Groups of platforms that are kept equal to who is on call.
     pub groups: BTreeMap<Platform, String>,
+}
+
+/// What this installation says of a pack.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PackSettings {
+    /// Where its schedules and monitors speak; none and they sleep.
+    pub channel: Option<String>,
+    /// Values other than the pack's defaults.
+    pub values: BTreeMap<String, String>,
+    /// The secrets that its names stand for.
+    pub secrets: BTreeMap<String, String>,
+    /// What is different in an environment.
+    pub environments: BTreeMap<String, PackEnvironment>,
+}
+
+/// What is different for a pack in an environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PackEnvironment {
+    /// Values.
+    pub values: BTreeMap<String, String>,
+    /// The secrets that names stand for.
+    pub secrets: BTreeMap<String, String>,
 }
 
 /// An alert source.
@@ -223,6 +247,20 @@ impl Settings {
             expires: self.approval_expires,
             count: environment.map_or(0, |environment| environment.approvals),
         }
+    }
+
+    /// Where a pack speaks by itself: its own channel, if it has one.
+    #[must_use]
+    pub fn channel_of(&self, pack: &str) -> Option<&str> {
+        self.packs.get(pack)?.channel.as_deref()
+    }
+
+    /// The pack that speaks in a channel, or that is the first to be meant there.
+    #[must_use]
+    pub fn pack_in(&self, channel: &str) -> Option<&str> {
+        let own = self.packs.iter().find(|(_, pack)| pack.channel.as_deref() == Some(channel));
+        let named = || self.channels.get(channel)?.packs.first().map(String::as_str);
+        own.map(|(name, _)| name.as_str()).or_else(named)
     }
 
     /// A channel's id on a platform; on the console it is its name.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::expect::Verdict;
+use super::figure::Grid;
 use super::runbook::{Invocation, Step};
 use super::sentence::Sentence;
 use crate::clock::Timestamp;
@@ -135,6 +136,23 @@ pub struct Report {
     /// What it printed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Output>,
+    /// What it found, as a table that people read in the thread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<Grid>,
+}
+
+impl Report {
+    /// What was found, and one line about it.
+    #[must_use]
+    pub fn new(facts: Value, line: Sentence) -> Self {
+        Self { facts, line, ..Self::default() }
+    }
+
+    /// Only a line.
+    #[must_use]
+    pub fn line(line: Sentence) -> Self {
+        Self { line, ..Self::default() }
+    }
 }
 
 /// A capped, redacted output.

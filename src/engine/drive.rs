@@ -101,7 +101,7 @@ impl Engine {
         let Some(mut tx) = self.begin_on(run).await? else { return Ok(false) };
         let mut step = step.clone();
         step.body.step.retry.times = 0; // the same plan would be no better
-        if !self.conclude(&mut tx, run, &mut step, Outcome::Failed(Report { line, ..Report::default() })).await? {
+        if !self.conclude(&mut tx, run, &mut step, Outcome::Failed(Report::line(line))).await? {
             return Ok(false);
         }
         tx.commit().await?;
@@ -121,7 +121,7 @@ impl Engine {
     /// Goes on with a held step whose moment has come or whose other run is over.
     async fn resume(self: &Arc<Self>, run: &Run, step: &StepRun, due: bool) -> Result<bool> {
         let outcome = match &step.body.hold {
-            Some(Hold::For(_)) if due => Outcome::Done(Report { line: sentence!("card.waited"), ..Report::default() }),
+            Some(Hold::For(_)) if due => Outcome::Done(Report::line(sentence!("card.waited"))),
             Some(Hold::Runbook(_)) => match self.child_outcome(step).await? {
                 Some(outcome) => outcome,
                 None => return Ok(false),
@@ -143,7 +143,7 @@ impl Engine {
         let Some(child) = child.filter(|child| child.state.is_final()) else { return Ok(None) };
         let state = Sentence::new(format!("card.run_state_{}", child.state));
         let line = sentence!("card.child_done", command => child.body.command_line(), state);
-        let report = Report { facts: json!({"run": child.id, "state": child.state}), line, output: None };
+        let report = Report::new(json!({"run": child.id, "state": child.state}), line);
         Ok(Some(if child.state == RunState::Done { Outcome::Done(report) } else { Outcome::Failed(report) }))
     }
 

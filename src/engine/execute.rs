@@ -17,7 +17,8 @@ use crate::domain::run::Run;
 use crate::domain::sentence::sentence;
 use crate::domain::step::{Outcome, Report, StepEvent, StepRun, StepState};
 use crate::domain::timeline::EntryKind;
-use crate::executor::{self, Action, StepContext};
+use crate::executor::live::Live;
+use crate::executor::{self, StepContext};
 use crate::faults::seeded;
 use crate::id::RunId;
 use crate::store::{Result, Tx, runs, steps};
@@ -59,7 +60,7 @@ impl Engine {
         self.refresh(&mut tx, &run.id).await?;
         self.enter(&mut tx, stream_of(run), actor, EntryKind::StepStarted, body).await?;
         if seeded("defect.effect_before_start") {
-            self.spawn(run.clone(), step, planned.action, key);
+            self.spawn(run.clone(), step, planned, key);
             tokio::time::sleep(Duration::from_millis(20)).await;
             tx.commit().await?;
             return Ok(true);
@@ -67,33 +68,36 @@ impl Engine {
         fail::fail_point!("engine.before_start_commit");
         tx.commit().await?;
         fail::fail_point!("engine.after_start");
-        self.spawn(run.clone(), step, planned.action, key);
+        self.spawn(run.clone(), step, planned, key);
         Ok(true)
     }
 
-    fn spawn(self: &Arc<Self>, run: Run, step: StepRun, action: Box<dyn Action>, idempotency_key: String) {
+    fn spawn(self: &Arc<Self>, run: Run, step: StepRun, planned: Planned, idempotency_key: String) {
         let engine = Arc::clone(self);
         let cancel = CancellationToken::new();
         let place = (run.id.clone(), step.position);
         self.lock_running().insert(place.clone(), cancel.clone());
         let timeout = Duration::from_secs(step.body.step.timeout);
+        let (live, recent) = Live::watched();
         let cx = StepContext {
-            tools: self.tools.clone(),
+            tools: planned.tools,
             idempotency_key,
             effect: step.body.step.effect,
             started_at: self.clock.now(),
             timeout,
             cancel,
+            planned: planned.plan.exact,
+            live,
         };
         self.tasks.spawn(async move {
-            let effect = AssertUnwindSafe(executor::run(action.as_ref(), &cx)).catch_unwind();
+            let shown = engine.show_live(&run, &step, recent);
+            let effect = AssertUnwindSafe(executor::run(planned.action.as_ref(), &cx)).catch_unwind();
             let outcome = match tokio::time::timeout(timeout + GRACE, effect).await {
                 Ok(Ok(outcome)) => outcome,
-                Ok(Err(_)) | Err(_) => {
-                    Outcome::Unknown(Report { line: sentence!("card.no_answer"), ..Report::default() })
-                }
+                Ok(Err(_)) | Err(_) => Outcome::Unknown(Report::line(sentence!("card.no_answer"))),
             };
             fail::fail_point!("engine.after_effect");
+            shown.end().await;
             engine.report(&run.id, &step, outcome).await;
             engine.lock_running().remove(&place);
             engine.wake.wake();
@@ -158,7 +162,7 @@ impl Engine {
         for step in &lost {
             let mut tx = self.store.begin().await?;
             let Some(run) = runs::take(&mut tx, &step.run).await? else { continue };
-            let report = Report { line: sentence!("card.lost"), ..Report::default() };
+            let report = Report::line(sentence!("card.lost"));
             if self.conclude(&mut tx, &run, &mut step.clone(), Outcome::Unknown(report)).await? {
                 fail::fail_point!("engine.before_lost_commit");
                 tx.commit().await?;

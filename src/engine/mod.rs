@@ -27,6 +27,7 @@ mod start;
 mod step;
 mod tick;
 mod undo;
+mod watch;
 
 pub use built_in::explain;
 pub use record::{Event, InForce};

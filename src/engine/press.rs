@@ -154,8 +154,7 @@ impl Engine {
         }
         let who = heard.settings.name_of(&heard.actor.id);
         let line = sentence!("card.checked_by", who, note => &note);
-        let report =
-            Report { facts: json!({"by": heard.actor.id, "evidence": note, "done": done}), line, output: None };
+        let report = Report::new(json!({"by": heard.actor.id, "evidence": note, "done": done}), line);
         let outcome = if done { Outcome::Done(report) } else { Outcome::Failed(report) };
         self.conclude(tx, &run, &mut step, outcome).await?;
         self.decided(tx, heard, &run, &step, json!({"done": done, "evidence": note})).await
@@ -174,7 +173,7 @@ impl Engine {
         if happened {
             let who = heard.settings.name_of(&heard.actor.id);
             let line = sentence!("card.confirmed_by", who);
-            step.body.outcome = Some(Outcome::Done(Report { line, ..Report::default() }));
+            step.body.outcome = Some(Outcome::Done(Report::line(line)));
         } else {
             step.approval = None;
             step.not_before = None;

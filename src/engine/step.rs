@@ -71,11 +71,7 @@ impl Engine {
         if !self.move_step(tx, step, event).await? {
             return Ok(false);
         }
-        if let Some(card) = cards::step_details(self.desk(&self.settings.load_full()), step)
-            && event != StepEvent::Retry
-        {
-            self.in_thread(tx, run, &card).await?;
-        }
+        self.tell_details(tx, run, step, event).await?;
         match step.state {
             StepState::Done => self.after_success(tx, run, step).await?,
             StepState::Failed => self.after_failure(tx, run, step).await?,
@@ -105,7 +101,7 @@ impl Engine {
     /// Starts the run that a step waits for, judged as the one who asked for the first.
     async fn start_child(&self, tx: &mut Tx, run: &Run, step: &mut StepRun, next: Invocation) -> Result<Outcome> {
         let settings = self.settings.load_full();
-        let failed = |line: Sentence| Outcome::Failed(Report { line, ..Report::default() });
+        let failed = |line: Sentence| Outcome::Failed(Report::line(line));
         let next = Invocation { env: next.env.or_else(|| run.body.env.clone()), ..next };
         let Ok(request) = self.check(&settings, &next, &Args::new(), Some(&run.body.place.channel)) else {
             return Ok(failed(sentence!("card.unknown_command", word => next.runbook)));

@@ -5,6 +5,7 @@ mod ask;
 #[cfg(feature = "docker")]
 pub mod docker;
 pub mod http;
+pub mod live;
 mod note;
 pub mod output;
 pub mod process;
@@ -23,7 +24,9 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use self::live::Live;
 use crate::clock::Timestamp;
+use crate::domain::figure::Grid;
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
 use crate::domain::sentence::{Sentence, sentence};
@@ -125,6 +128,19 @@ impl Tools {
         let redactor = Redactor::new(named.chain(extra.iter().map(|(name, secret)| (name.as_str(), secret))));
         Self { secrets: Arc::new(secrets), docker_host, redactor: Arc::new(redactor) }
     }
+
+    /// The same, where these names stand for secrets with other names. All are known to the redactor.
+    #[must_use]
+    pub fn naming(&self, names: &BTreeMap<String, String>) -> Self {
+        let mut tools = self.clone();
+        let stand_for = |secret: &String| self.secrets.get(secret).cloned();
+        let found = names.iter().filter_map(|(name, secret)| Some((name.clone(), stand_for(secret)?)));
+        let found: Vec<_> = found.collect();
+        if !found.is_empty() {
+            Arc::make_mut(&mut tools.secrets).extend(found);
+        }
+        tools
+    }
 }
 
 /// What one attempt is given.
@@ -142,6 +158,11 @@ pub struct StepContext {
     pub timeout: Duration,
     /// Cancelled when a person cancels the run or the process ends.
     pub cancel: CancellationToken,
+    /// The exact part of the plan that this attempt was started with, and that was approved where it had to be. What
+    /// acts on something that others may change compares it with what it finds.
+    pub planned: Value,
+    /// Takes what it prints as it comes.
+    pub live: Live,
 }
 
 impl StepContext {
@@ -180,10 +201,15 @@ pub async fn plan(action: &dyn Action, tools: &Tools, effect: Effect) -> Result<
 /// the action did about it.
 pub async fn run(action: &dyn Action, cx: &StepContext) -> Outcome {
     let shown = |text: &str| cx.tools.redactor.text(&output::clean(text));
+    let grid = |mut grid: Grid| {
+        grid.rows.iter_mut().flatten().for_each(|cell| *cell = shown(cell));
+        Grid { columns: grid.columns.into_iter().map(|column| column.map_text(&shown)).collect(), ..grid }
+    };
     let gate = |report: Report| Report {
         facts: redact::map_text(&report.facts, &shown),
         line: report.line.map_text(&shown),
         output: report.output.map(|output| Output { head: shown(&output.head), tail: shown(&output.tail), ..output }),
+        table: report.table.map(grid),
     };
     match action.run(cx).await {
         Outcome::Done(report) => Outcome::Done(gate(report)),

@@ -47,6 +47,6 @@ impl Action for Note {
 
     async fn run(&self, _cx: &StepContext) -> Outcome {
         let Text(text) = &self.text;
-        Outcome::Done(Report { facts: json!({ "text": text }), line: Sentence::plain(text), output: None })
+        Outcome::Done(Report::new(json!({ "text": text }), Sentence::plain(text)))
     }
 }

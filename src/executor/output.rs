@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 
+use super::StepContext;
+use super::live::Live;
 use super::redact::{Redactor, Stream};
 use crate::domain::digest::hex;
 use crate::domain::step::Output;
@@ -120,6 +122,7 @@ pub struct Recorder<'r> {
     stdout_whole: bool,
     bytes: u64,
     limit: usize,
+    live: Live,
 }
 
 /// What a [`Recorder`] has recorded.
@@ -137,15 +140,25 @@ impl<'r> Recorder<'r> {
     #[must_use]
     pub fn new(redactor: &'r Redactor, limit: usize) -> Self {
         let (out, err, both) = (redactor.stream(), redactor.stream(), Capture::new());
-        Self { out, err, both, stdout: Vec::new(), stdout_whole: true, bytes: 0, limit }
+        Self { out, err, both, stdout: Vec::new(), stdout_whole: true, bytes: 0, limit, live: Live::default() }
+    }
+
+    /// One whose bytes people may watch as they come.
+    #[must_use]
+    pub fn watched(cx: &'r StepContext, limit: usize) -> Self {
+        Self { live: cx.live.clone(), ..Self::new(&cx.tools.redactor, limit) }
     }
 
     /// Takes the next bytes of one stream.
     pub fn push(&mut self, pipe: Pipe, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
         match pipe {
-            Pipe::Err => self.err.push(bytes, &mut |bytes| self.both.push(bytes)),
+            Pipe::Err => self.err.push(bytes, &mut |bytes| {
+                self.live.push(bytes);
+                self.both.push(bytes);
+            }),
             Pipe::Out => self.out.push(bytes, &mut |bytes| {
+                self.live.push(bytes);
                 self.both.push(bytes);
                 keep(&mut self.stdout, &mut self.stdout_whole, bytes, self.limit);
             }),

@@ -21,6 +21,7 @@ pub struct Redactor {
     machine: Option<AhoCorasick>,
     /// What stands in for each pattern.
     labels: Vec<String>,
+    patterns: Vec<Vec<u8>>,
     /// Length of the longest pattern, in bytes.
     longest: usize,
 }
@@ -43,7 +44,13 @@ impl Redactor {
             .ascii_case_insensitive(true)
             .build(&patterns)
             .expect("secrets are far under the limit of 2^31 states");
-        Self { machine: (longest > 0).then_some(machine), labels, longest }
+        Self { machine: (longest > 0).then_some(machine), labels, patterns, longest }
+    }
+
+    /// Whether these bytes are the beginning of a pattern that goes on.
+    fn may_begin(&self, bytes: &[u8]) -> bool {
+        let mut longer = self.patterns.iter().filter(|pattern| pattern.len() > bytes.len());
+        longer.any(|pattern| pattern[..bytes.len()].eq_ignore_ascii_case(bytes))
     }
 
     /// A redacted copy of a text.
@@ -85,8 +92,8 @@ pub(super) fn map_text(value: &Value, change: &dyn Fn(&str) -> String) -> Value 
     }
 }
 
-/// A stream of bytes that is redacted as it passes. Holds back what may be the beginning of a secret, at most one
-/// byte less than the longest pattern.
+/// A stream of bytes that is redacted as it passes. Holds back an end that may be the beginning of a secret, and
+/// nothing else: people watch it.
 pub struct Stream<'r> {
     redactor: &'r Redactor,
     held: Vec<u8>,
@@ -98,7 +105,9 @@ impl Stream<'_> {
         let Some(machine) = &self.redactor.machine else { return give(bytes) };
         self.held.extend_from_slice(bytes);
         // A pattern that starts before this place has been seen whole.
-        let decided = (self.held.len() + 1).saturating_sub(self.redactor.longest);
+        let far = (self.held.len() + 1).saturating_sub(self.redactor.longest);
+        let begins = |at: &usize| self.redactor.may_begin(&self.held[*at..]);
+        let decided = (far..self.held.len()).find(begins).unwrap_or(self.held.len());
         let done = replace(machine, &self.redactor.labels, &self.held, decided, give);
         self.held.drain(..done);
     }
@@ -254,6 +263,18 @@ mod tests {
             assert_eq!(streamed(&redactor(), text.as_bytes(), chunk), text);
         }
         assert_eq!(streamed(&Redactor::default(), text.as_bytes(), 3), text);
+    }
+
+    #[test]
+    fn only_what_may_be_the_beginning_of_a_secret_is_held_back() {
+        let redactor = redactor();
+        let (mut out, mut stream) = (Vec::new(), redactor.stream());
+        stream.push(b"done: 3 of 9\n", &mut |bytes| out.extend_from_slice(bytes));
+        assert_eq!(out, b"done: 3 of 9\n", "it is seen as it comes");
+        stream.push(b"key XOXB-12", &mut |bytes| out.extend_from_slice(bytes));
+        assert_eq!(out, b"done: 3 of 9\nkey ", "the rest may be a secret");
+        stream.push(b"34567890\n", &mut |bytes| out.extend_from_slice(bytes));
+        assert_eq!(out, b"done: 3 of 9\nkey [redacted token]\n");
     }
 
     #[test]

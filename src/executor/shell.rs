@@ -106,16 +106,16 @@ impl Action for Shell {
     async fn run(&self, cx: &StepContext) -> Outcome {
         let spec = match self.spec(&cx.tools) {
             Ok(spec) => spec,
-            Err(line) => return Outcome::Failed(Report { line, ..Report::default() }),
+            Err(line) => return Outcome::Failed(Report::line(line)),
         };
-        let mut recorder = Recorder::new(&cx.tools.redactor, READ);
+        let mut recorder = Recorder::watched(cx, READ);
         let ended = process::run(&spec, cx.timeout, &cx.cancel, &mut |pipe, bytes| recorder.push(pipe, bytes)).await;
         let name = spec.program.display();
         match ended {
             Ok(ended) => self.outcome(cx, ended, recorder.finish()),
             Err(error) => {
                 let line = sentence!("action.shell_not_started", name => name.to_string(), why => error.to_string());
-                Outcome::Failed(Report { line, ..Report::default() })
+                Outcome::Failed(Report::line(line))
             }
         }
     }
@@ -200,7 +200,7 @@ impl Shell {
         if let Ended::Exited(code) = ended {
             facts.insert("exit".to_owned(), code.into());
         }
-        let report = |line| Report { facts: Value::Object(facts), line, output: Some(recorded.output) };
+        let report = |line| Report { output: Some(recorded.output), ..Report::new(Value::Object(facts), line) };
         match ended {
             Ended::Exited(code) if self.ok.contains(&code) => Outcome::Done(report(sentence!("action.exit", code))),
             Ended::Exited(code) => Outcome::Failed(report(sentence!("action.exit_bad", code, ok => listed(&self.ok)))),

@@ -7,6 +7,7 @@ use sereno::clock::Timestamp;
 use sereno::domain::runbook::Effect;
 use sereno::domain::sentence::Sentence;
 use sereno::domain::settings::Language;
+use sereno::executor::live::Live;
 use sereno::executor::{Action, StepContext, Tools, find};
 use sereno::words::Words;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,8 @@ pub fn context(tools: &Tools, effect: Effect, timeout: Duration) -> StepContext 
         started_at: NOON,
         timeout,
         cancel: CancellationToken::new(),
+        planned: Value::Null,
+        live: Live::default(),
     }
 }
 

@@ -99,6 +99,32 @@ async fn cancel_stops_the_step_that_runs_and_says_so() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_long_step_prints_is_followed_in_one_message_that_then_tells_what_it_came_to() {
+    story(ALL, async |s| {
+        world(s);
+        program(
+            s,
+            "slow",
+            "#!/bin/sh\necho one\necho two\nwhile [ ! -e \"$(dirname \"$0\")/go\" ]; do sleep 0.05; done\necho three\n",
+        );
+        s.person("ana").sends("#infra", None, "/ops slow dev").await;
+        s.until(async |s| !s.channel("#infra").await.is_empty()).await;
+        let card = s.hears("#infra").await;
+        s.until(async |s| s.thread(&card.id).await.len() > 1).await;
+        let live = s.thread(&card.id).await.pop().unwrap();
+        assert_eq!(live.card.state, "running", "{}", live.card.text());
+        assert_eq!(live.card.output.as_deref(), Some("one\ntwo"));
+        assert!(live.card.text().contains("Still running; 2 lines so far"), "{}", live.card.text());
+        std::fs::write(s.file("go"), "").unwrap();
+        s.settles().await;
+        let over = s.message(&live.id).await;
+        assert_eq!((over.card.state.as_str(), over.card.output.as_deref()), ("done", Some("one\ntwo\nthree\n")));
+        assert!(!over.card.text().contains("Still running"), "{}", over.card.text());
+    })
+    .await;
+}
+
 /// Whether a process with this command line runs.
 fn alive(command: &str) -> bool {
     std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {

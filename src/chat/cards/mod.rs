@@ -6,11 +6,13 @@ mod replies;
 mod run;
 #[cfg(test)]
 pub mod samples;
+mod step;
 
 pub use handoff::{Shift, handoff, on_call};
 pub use incident::{incident, incident_line, incident_list};
 pub use replies::{denied, form, help, line, locks, missing, objection, plan, review, runs, said, unclear, waiting};
-pub use run::{RunView, approval_over, approval_wanted, run, step_details};
+pub use run::{RunView, approval_over, approval_wanted, run};
+pub use step::{step_details, step_live, step_over};
 
 use minijinja::{Value, context};
 

@@ -8,7 +8,7 @@ use crate::domain::approval::{Approval, ApprovalState, Vote};
 use crate::domain::digest;
 use crate::domain::run::{Cause, Run, RunState};
 use crate::domain::runbook::{Effect, Invocation};
-use crate::domain::step::{Hold, Outcome, StepRun, StepState};
+use crate::domain::step::{Hold, StepRun, StepState};
 
 /// Everything that a run's card shows.
 pub struct RunView<'a> {
@@ -299,29 +299,4 @@ fn decision(desk: Desk<'_>, approval: &Approval, votes: &[Vote]) -> String {
         reason => approval.body.reason.clone().unwrap_or_default(),
     };
     desk.say(&format!("approval_{}", approval.state), values)
-}
-
-/// What a step printed or why it failed, for the thread; none where the run's card already says it all.
-#[must_use]
-pub fn step_details(desk: Desk<'_>, step: &StepRun) -> Option<Card> {
-    let report = step.body.report()?;
-    let failed = !matches!(step.body.outcome, Some(Outcome::Done(_))) || step.state == StepState::Failed;
-    let output = report.output.as_ref().map(|output| {
-        let gap = desk.say("left_out", context! { bytes => output.left_out });
-        let gap = if output.left_out > 0 { format!("\n{gap}\n") } else { String::new() };
-        format!("{}{gap}{}", output.head, output.tail)
-    });
-    let output = output.filter(|text| !text.trim().is_empty());
-    if output.is_none() && (!failed || !step.body.verdicts.is_empty()) {
-        return None;
-    }
-    let state = desk.get(&format!("step_state_{}", step.state));
-    Some(Card {
-        title: desk.say("step_details", context! { title => step.body.step.title.clone(), state }),
-        tone: if failed { Tone::Bad } else { Tone::Info },
-        state: step.state.as_str().to_owned(),
-        body: (!report.line.is_empty()).then(|| desk.tell(&report.line)).into_iter().collect(),
-        output,
-        ..Card::default()
-    })
 }

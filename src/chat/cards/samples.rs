@@ -42,6 +42,7 @@ pub fn settings() -> Settings {
         roles: Default::default(),
         channels: Default::default(),
         teams: Default::default(),
+        packs: Default::default(),
         hooks: Default::default(),
         secrets: Default::default(),
         approver_roles: Vec::new(),
@@ -127,6 +128,7 @@ fn rollback() -> Runbook {
         from_label: None,
     };
     Runbook {
+        values: Default::default(),
         pack: "shop".to_owned(),
         name: "rollback".to_owned(),
         summary: "Bring back the version before".to_owned(),

@@ -136,7 +136,7 @@ impl Action for DockerStep {
             exec::facts(&mut attempt.facts, &recorded);
         }
         let output = (recorded.output.bytes > 0).then_some(recorded.output);
-        let report = |line| Report { facts: Value::Object(attempt.facts), line, output };
+        let report = |line| Report { output, ..Report::new(Value::Object(attempt.facts), line) };
         match done {
             Ok(Ok(line)) => Outcome::Done(report(line)),
             Ok(Err(Fault::Failed(why))) => Outcome::Failed(report(why)),

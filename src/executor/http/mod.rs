@@ -166,7 +166,7 @@ impl Action for Http {
             }),
         };
         let status = facts.get("status").and_then(Value::as_u64).unwrap_or_default();
-        let report = |line| Report { facts: Value::Object(facts), line, output: None };
+        let report = |line| Report::new(Value::Object(facts), line);
         match stopped {
             Ok(()) if self.is_ok(cx.effect, status) => Outcome::Done(report(sentence!("action.http_status", status))),
             // These two say that nothing was done; of other server errors nobody knows how far it came.

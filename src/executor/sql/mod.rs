@@ -88,8 +88,8 @@ impl Action for Sql {
         };
         match ended {
             Ok(report) => Outcome::Done(report),
-            Err((facts, Fault::Failed(line))) => Outcome::Failed(Report { facts, line, output: None }),
-            Err((facts, Fault::Lost(line))) => cx.half_way(Report { facts, line, output: None }),
+            Err((facts, Fault::Failed(line))) => Outcome::Failed(Report::new(facts, line)),
+            Err((facts, Fault::Lost(line))) => cx.half_way(Report::new(facts, line)),
         }
     }
 }
@@ -131,7 +131,7 @@ impl Sql {
                 if *transaction {
                     settle(&mut connection, (affected, *expect_rows), cx, progress).await?;
                 }
-                Report { facts: json!({ "affected": affected }), line: rows_of(affected), output: None }
+                Report::new(json!({ "affected": affected }), rows_of(affected))
             }
         };
         let _ = timeout(GOODBYE, connection.close()).await;
@@ -168,7 +168,7 @@ fn found(facts: Map<String, Value>) -> Report {
         Some(Value::Bool(true)) => sentence!("action.sql_first_rows", count),
         _ => rows_of(count as u64),
     };
-    Report { facts: Value::Object(facts), line, output: None }
+    Report::new(Value::Object(facts), line)
 }
 
 fn rows_of(count: u64) -> Sentence {
