@@ -40,7 +40,7 @@ impl Way {
         let Some(proxy) = proxy else { return Ok(Self { straight, proxies: None }) };
         let anywhere = Matcher::builder().all(proxy.url.reveal()).build();
         let found = anywhere.intercept(&Uri::from_static("https://slack.com"));
-        if !found.is_some_and(|proxy| proxy.uri().scheme_str() == Some("http")) {
+        if found.is_none_or(|proxy| proxy.uri().scheme_str() != Some("http")) {
             return Err(UNUSABLE.to_owned());
         }
         let matcher = Matcher::builder().all(proxy.url.reveal()).no(proxy.except.as_str()).build();
