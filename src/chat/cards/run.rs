@@ -31,6 +31,7 @@ pub fn run(desk: Desk<'_>, view: &RunView<'_>) -> Card {
     if let Some((_, found)) = &verdict {
         stands = format!("{stands}, {found}");
     }
+    let well = verdict.as_ref().is_some_and(|(tone, _)| *tone == Tone::Good);
     let key = if view.run.body.cause == Cause::Diagnosis { "diagnosis_title" } else { "run_title" };
     let mut card = Card {
         title: desk.say(key, context! { command => view.run.body.command_line(), state => stands }),
@@ -41,6 +42,10 @@ pub fn run(desk: Desk<'_>, view: &RunView<'_>) -> Card {
         link: Some(format!("/runs/{}", view.run.id)),
         ..Card::default()
     };
+    if well && view.run.body.cause == Cause::Schedule {
+        // What nobody asked for, and is well, takes one line.
+        return Card { table: None, ..card };
+    }
     card = card.field(desk.get("field_asked_by"), asked_by(desk, view.run));
     if let Some((approval, votes)) = view.approval {
         card = with_approval(desk, card, view, approval, votes);

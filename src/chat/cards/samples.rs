@@ -342,8 +342,8 @@ fn incidents(desk: Desk<'_>) -> Vec<(&'static str, Card)> {
     let firing = [alert(true, "api answers 500"), alert(true, "api is slow")];
     let quiet = [alert(false, "api answers 500"), alert(false, "api is slow")];
     vec![
-        ("incident_open", super::incident(desk, &open, &firing)),
-        ("incident_resolved", super::incident(desk, &over, &quiet)),
+        ("incident_open", super::incident(desk, &open, &firing, None)),
+        ("incident_resolved", super::incident(desk, &over, &quiet, None)),
         ("incident_line", super::incident_line(desk, "thread_acknowledged", "ana", "")),
         ("incidents", super::incident_list(desk, std::slice::from_ref(&open))),
         ("on_call", super::on_call(desk, &[("infra".to_owned(), Some("ana".to_owned()), Some(NIGHT))])),
