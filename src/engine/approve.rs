@@ -24,7 +24,17 @@ use crate::domain::template::{self, Template};
 use crate::domain::timeline::EntryKind;
 use crate::faults::seeded;
 use crate::id::{ApprovalId, MessageId};
-use crate::store::{Result, Tx, approvals, incidents, runs, steps};
+use crate::store::{Db, Result, Tx, approvals, incidents, runs, steps};
+
+/// An approval that waits for somebody.
+pub struct Waiting {
+    /// What is asked.
+    pub approval: Approval,
+    /// Who has agreed so far.
+    pub votes: Vec<Vote>,
+    /// The run that waits.
+    pub run: Run,
+}
 
 impl Engine {
     /// Asks for approval of a step, and of the steps after it that need the same people and can be planned now.
@@ -197,6 +207,23 @@ impl Engine {
         self.enter(&mut tx, stream_of(run), SERENO, EntryKind::Voided, body).await?;
         tx.commit().await?;
         Ok(true)
+    }
+
+    /// What somebody may decide now, oldest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn waiting_for(&self, db: &mut Db, actor: &Actor) -> Result<Vec<Waiting>> {
+        let mut found = Vec::new();
+        for approval in approvals::pending(db).await? {
+            let votes = approvals::votes(db, &approval.id).await?;
+            if approval.may_decide(actor, &votes, self.clock.now()).is_ok()
+                && let Some(run) = runs::get(db, &approval.run).await?
+            {
+                found.push(Waiting { approval, votes, run });
+            }
+        }
+        Ok(found)
     }
 
     /// Takes somebody's yes or no, with what they typed: a confirmation, or a reason. The approval's row is locked first, so that votes at the same moment see each other.

@@ -22,7 +22,7 @@ use crate::domain::settings::Settings;
 use crate::id::MessageId;
 use crate::store::inbox::Input;
 use crate::store::messages::{self, Message, NewMessage};
-use crate::store::{StoreError, approvals, incidents, runs};
+use crate::store::{StoreError, incidents};
 
 /// Choices that are given to somebody who types.
 const OFFERED: usize = 100;
@@ -193,11 +193,8 @@ impl House for Engine {
         let mut db = self.store.read().await?;
         let mut page = vec![(None, cards::on_call(desk, &self.teams_on_call(&settings, None)))];
         let mut waiting = Vec::new();
-        for approval in approvals::pending(&mut db).await? {
-            let votes = approvals::votes(&mut db, &approval.id).await?;
-            if approval.may_decide(&actor, &votes, self.clock.now()).is_ok()
-                && let Some(run) = runs::get(&mut db, &approval.run).await?
-                && let Some(message) = messages::get(&mut db, &run.body.message).await?
+        for asked in self.waiting_for(&mut db, &actor).await? {
+            if let Some(message) = messages::get(&mut db, &asked.run.body.message).await?
                 && let Ok(card) = serde_json::from_value(message.card)
             {
                 waiting.push((Some(message.id), card));
