@@ -39,6 +39,7 @@ pub async fn doctor(options: DoctorOptions) -> Result<ExitCode, Failure> {
     let words = shell_words();
     let mut findings = vec![runbooks(&config, words)];
     findings.extend(warnings(&config));
+    findings.extend(packs(&config, words));
     findings.push(listening(&config, words).await);
     findings.extend(database(&config, words).await);
     findings.push(engine_of_docker(&config, words).await);
@@ -75,6 +76,40 @@ fn runbooks(config: &Config, words: Words) -> Finding {
             finding("catalog", "error", message, Some(words.get("cli.hint_check")))
         }
     }
+}
+
+/// What packs need of the configuration and do not have.
+fn packs(config: &Config, words: Words) -> Vec<Finding> {
+    let Ok(catalog) = catalog::load(&config.catalog, &config.settings) else { return Vec::new() };
+    let mut findings = Vec::new();
+    for pack in catalog.packs() {
+        let name = pack.name.as_str();
+        let scheduled = catalog.all().filter(|book| book.pack == pack.name).flat_map(|book| &book.schedule);
+        let silent = scheduled.filter(|schedule| schedule.channel.is_none()).count();
+        let count = silent + pack.monitors.len();
+        if count > 0 && config.settings.channel_of(name).is_none() {
+            let message = words.say("cli.doctor_pack_sleeps", context! { name, count });
+            findings.push(finding(
+                "pack",
+                "warning",
+                message,
+                Some(words.say("cli.hint_pack_sleeps", context! { name })),
+            ));
+        }
+        let known = |secret: &&String| !config.secrets.contains_key(*secret);
+        for (secret, about) in &pack.secrets {
+            let over = config.settings.packs.get(name);
+            let here = crate::domain::pack::secrets(over, None);
+            let anywhere =
+                over.is_some_and(|over| over.environments.values().any(|env| env.secrets.contains_key(secret)));
+            if !here.contains_key(secret) && !anywhere && known(&secret) {
+                let message = words.say("cli.doctor_pack_secret", context! { name, secret, about });
+                let hint = words.say("cli.hint_pack_secret", context! { name, secret });
+                findings.push(finding("pack", "warning", message, Some(hint)));
+            }
+        }
+    }
+    findings
 }
 
 fn warnings(config: &Config) -> impl Iterator<Item = Finding> + '_ {
