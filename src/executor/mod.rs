@@ -1,20 +1,37 @@
 //! Port 2: actions. One file an action, one line in [`ACTIONS`]; help, schema, docs and tests iterate over it.
 //! Knows nothing of chat, store or engine.
 
+pub mod alertmanager;
 mod ask;
+mod attempt;
+pub mod dns;
 #[cfg(feature = "docker")]
 pub mod docker;
+pub mod file;
+pub mod host;
 pub mod http;
+mod jwt;
 pub mod live;
+mod loki;
+#[cfg(feature = "mongo")]
+pub mod mongo;
+mod net;
 mod note;
 pub mod output;
 pub mod process;
+pub mod prometheus;
+mod quoted;
 mod redact;
+pub mod redis;
 mod runbook;
 mod shell;
+pub mod smtp;
 pub mod sql;
+mod tcp;
+mod tls;
 pub mod value;
 mod wait;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -86,6 +103,19 @@ pub static ACTIONS: &[ActionSpec] = &[
     runbook::SPEC,
     sql::SPEC,
     #[cfg(feature = "docker")] docker::SPEC,
+    redis::SPEC,
+    #[cfg(feature = "mongo")] mongo::SPEC,
+    prometheus::SPEC,
+    alertmanager::SPEC,
+    loki::SPEC,
+    tls::SPEC,
+    tcp::SPEC,
+    dns::SPEC,
+    host::SPEC,
+    file::SPEC,
+    jwt::SPEC,
+    smtp::SPEC,
+    webhook::SPEC,
 ];
 
 /// What the Docker engine says of itself, for `doctor`.
