@@ -235,7 +235,8 @@ fn tools(config: &Config) -> Tools {
         std::iter::once(of("bot token", &app.bot_token)).chain(further).collect::<Vec<_>>()
     });
     let extra: Vec<_> = tokens.chain(hooks).chain(slack).collect();
-    Tools::new(config.secrets.clone(), &extra, config.docker_host.clone())
+    let tools = Tools::new(config.secrets.clone(), &extra, config.docker_host.clone());
+    Tools { docker_run: config.docker_run, ..tools }
 }
 
 /// Opens the database, waiting a while for one that does not answer yet.

@@ -61,6 +61,8 @@ pub struct Config {
     pub slack: Option<Slack>,
     /// The Docker engine's address; none means the platform's default.
     pub docker_host: Option<String>,
+    /// Whether runbooks may have containers of their own.
+    pub docker_run: bool,
     /// Where the audit chain's head is written after each change; none means nowhere.
     pub anchor: Option<PathBuf>,
     /// Whether logs are JSON.

@@ -112,6 +112,7 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
         hook_secrets,
         secrets,
         docker_host: written.docker.host,
+        docker_run: written.docker.allow_run,
         slack,
         anchor: written.audit.anchor,
         log_json: written.log.format == LogFormat::Json,
