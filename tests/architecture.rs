@@ -130,13 +130,19 @@ fn code(text: &str) -> &str {
 }
 
 /// The areas of words that actions speak from.
-const ACTION_AREAS: &[&str] = &["action", "aws"];
+const ACTION_AREAS: &[&str] = &["action", "aws", "docker"];
 
 /// The sentences of an area by their keys.
 fn written(area: &str) -> BTreeMap<String, String> {
-    let text = fs::read_to_string(format!("src/words/{area}.yaml")).unwrap();
-    let sentences: BTreeMap<String, BTreeMap<String, String>> = serde_saphyr::from_str(&text).unwrap();
-    sentences.into_iter().map(|(key, mut said)| (format!("{area}.{key}"), said.remove("en").unwrap())).collect()
+    let part = format!("{area}_");
+    let files = fs::read_dir("src/words").unwrap().map(|entry| entry.unwrap().path()).filter(|path| {
+        let stem = path.file_stem().unwrap().to_string_lossy();
+        path.extension().is_some_and(|ext| ext == "yaml") && (stem == area || stem.starts_with(&part))
+    });
+    let sentences = files.flat_map(|path| -> BTreeMap<String, BTreeMap<String, String>> {
+        serde_saphyr::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+    });
+    sentences.map(|(key, mut said)| (format!("{area}.{key}"), said.remove("en").unwrap())).collect()
 }
 
 /// Each `sentence!("key", …)` of a text: its key and the names of its values.

@@ -3,7 +3,7 @@
 
 mod catalog_support;
 
-use catalog_support::{Folder, settings};
+use catalog_support::{Folder, problems, settings};
 use sereno::domain::settings::{PackEnvironment, PackSettings, Settings};
 use sereno::domain::severity::Severity;
 
@@ -64,6 +64,12 @@ fn a_value_or_secret_that_the_pack_does_not_have_is_told() {
     let told = objections(&[("shop/pack.yaml", PACK), ("shop/look.yaml", BOOK)], &with_pack(over));
     assert_eq!(told.len(), 2, "{told:#?}");
     assert!(told[0].contains("porto") && told[1].contains("kee"), "{told:#?}");
+}
+
+#[test]
+fn where_there_is_no_pack_there_are_no_values() {
+    let told: Vec<String> = problems(BOOK).into_iter().map(|problem| problem.message).collect();
+    assert!(told.iter().any(|line| line.contains("values.url")), "{told:#?}");
 }
 
 #[test]

@@ -374,3 +374,14 @@ fn an_operation_takes_its_own_fields_and_no_other() {
     let purge = action("aws", &json!({"do": "sqs.purge", "queue": "jobs"}));
     assert!(purge.effect(Some(Effect::Change)).unwrap_err().en().contains("destroy"));
 }
+
+#[test]
+fn the_guide_names_every_verb_and_operation() {
+    let guide = std::fs::read_to_string("docs/actions/aws.md").unwrap();
+    let verbs = executor::aws::lambda::Verb::ALL.iter().map(|verb| verb.as_str());
+    let verbs = verbs.chain(executor::aws::logs::Verb::ALL.iter().map(|verb| verb.as_str()));
+    let verbs = verbs.chain(executor::aws::cloudwatch::Verb::ALL.iter().map(|verb| verb.as_str()));
+    for word in verbs.chain(executor::aws::call::operations()) {
+        assert!(guide.contains(&format!("| `{word}` |")), "{word} is not in the guide");
+    }
+}

@@ -86,7 +86,7 @@ async fn a_function_is_looked_at_without_the_values_of_its_variables() {
     assert_eq!((&list["names"], &list["count"]), (&json!([cloud.name]), &json!(1)));
     let alias = cloud.facts("lambda", with(of("alias"), "alias", "live")).await;
     assert_eq!(alias["version"], "2");
-    let none = json!({"do": "versions", "function": "no-such-function"});
+    let none = json!({"do": "configuration", "function": "no-such-function"});
     assert!(failed(cloud.run("lambda", none).await).contains("ResourceNotFound"));
 }
 

@@ -9,7 +9,7 @@ mod support;
 
 use std::time::Duration;
 
-use aws_support::{ACCOUNT, Cloud, KEY, ago, done, failed, unknown};
+use aws_support::{ACCOUNT, Cloud, KEY, ago, done, failed};
 use executor_support::{Said, action};
 use serde_json::{Value, json};
 use sereno::clock::Clock;
@@ -97,8 +97,8 @@ async fn what_aws_refuses_for_now_is_sent_again_and_counts_once() {
     aws.throttle(1000);
     let cx = StepContext { timeout: Duration::from_millis(700), ..cloud.context(Effect::Change) };
     let outcome = executor::run(&*action("aws", &json!({"do": "s3.create_bucket", "bucket": "b"})), &cx).await;
-    let why = unknown(outcome).line.en();
-    assert!(why.contains("nobody heard"), "{why}");
+    let why = failed(outcome);
+    assert!(why.contains("not finished"), "{why}");
 }
 
 #[tokio::test]
@@ -112,7 +112,6 @@ async fn a_function_that_fails_fails_its_step_and_shows_its_log() {
 
     aws.behaves("api", Behaviour::Error("no space left".to_owned()));
     let cx = cloud.context(Effect::Change);
-    let executor::StepContext { .. } = &cx;
     let outcome = executor::run(&*action("lambda", &call), &cx).await;
     let sereno::domain::step::Outcome::Failed(report) = outcome else { panic!("{outcome:?}") };
     assert!(report.line.en().contains("no space left"), "{}", report.line.en());
@@ -148,7 +147,7 @@ async fn logs_are_searched_by_every_kind_of_pattern_on_every_page() {
     };
     for (pattern, found) in [
         ("ERROR", 1),
-        ("%time(d )?[a-z]+ut$%", 0),
+        ("%^timed out%", 0),
         ("%timed? out%", 1),
         ("{ $.status >= 500 }", 1),
         ("?ERROR ?\"request 7\"", 2),

@@ -8,6 +8,7 @@ pub mod digest;
 pub mod expect;
 pub mod figure;
 pub mod incident;
+pub mod monitor;
 pub mod nearest;
 pub mod pack;
 pub mod plan;

@@ -187,6 +187,7 @@ impl Engine {
     /// Stops everything that runs in this process: it is about to end.
     pub(super) fn stop_all(&self) {
         self.lock_running().values().for_each(CancellationToken::cancel);
+        self.lock_looking().values().for_each(CancellationToken::cancel);
     }
 
     fn lock_running(&self) -> std::sync::MutexGuard<'_, std::collections::BTreeMap<(RunId, usize), CancellationToken>> {

@@ -1,22 +1,39 @@
 //! Port 2: actions. One file an action, one line in [`ACTIONS`]; help, schema, docs and tests iterate over it.
 //! Knows nothing of chat, store or engine.
 
+pub mod alertmanager;
 mod ask;
+mod attempt;
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod dns;
 #[cfg(feature = "docker")]
 pub mod docker;
+pub mod file;
+pub mod host;
 pub mod http;
+mod jwt;
 pub mod live;
+mod loki;
+#[cfg(feature = "mongo")]
+pub mod mongo;
+mod net;
 mod note;
 pub mod output;
 pub mod process;
+pub mod prometheus;
+mod quoted;
 mod redact;
+pub mod redis;
 mod runbook;
 mod shell;
+pub mod smtp;
 pub mod sql;
+mod tcp;
+mod tls;
 pub mod value;
 mod wait;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -88,6 +105,19 @@ pub static ACTIONS: &[ActionSpec] = &[
     runbook::SPEC,
     sql::SPEC,
     #[cfg(feature = "docker")] docker::SPEC,
+    redis::SPEC,
+    #[cfg(feature = "mongo")] mongo::SPEC,
+    prometheus::SPEC,
+    alertmanager::SPEC,
+    loki::SPEC,
+    tls::SPEC,
+    tcp::SPEC,
+    dns::SPEC,
+    host::SPEC,
+    file::SPEC,
+    jwt::SPEC,
+    smtp::SPEC,
+    webhook::SPEC,
     #[cfg(feature = "aws")] aws::lambda::SPEC,
     #[cfg(feature = "aws")] aws::logs::SPEC,
     #[cfg(feature = "aws")] aws::cloudwatch::SPEC,
@@ -104,7 +134,7 @@ pub async fn docker_version(tools: &Tools) -> Result<String, Sentence> {
     #[cfg(not(feature = "docker"))]
     {
         let _ = tools;
-        Err(sentence!("action.docker_left_out"))
+        Err(sentence!("docker.left_out"))
     }
 }
 
@@ -149,10 +179,13 @@ pub struct Tools {
     pub secrets: Arc<BTreeMap<String, Secret>>,
     /// The Docker engine's address; none means the platform's default.
     pub docker_host: Option<String>,
+    /// Whether runbooks may have containers of their own.
+    pub docker_run: bool,
     /// Where AWS is.
     pub aws: AwsSettings,
+    /// What was found of AWS.
     #[cfg(feature = "aws")]
-    aws_session: aws::Session,
+    pub aws_session: aws::Session,
     /// Takes every known secret out of what actions print and find.
     pub redactor: Arc<Redactor>,
 }

@@ -42,3 +42,28 @@ impl Check<'_> {
         Aws { region, endpoint, profile, key, named }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crate::config::Config;
+
+    fn wrong(text: &str) -> String {
+        let problems = Config::read("sereno.yaml", text, &BTreeMap::new()).err().unwrap_or_default();
+        problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn where_aws_is_is_checked_and_known_to_be_named() {
+        let read = |text: &str, env: BTreeMap<String, String>| Config::read("sereno.yaml", text, &env).ok().unwrap().aws;
+        assert!(!read("", BTreeMap::new()).named);
+        assert!(read("", [("AWS_PROFILE".to_owned(), "shop".to_owned())].into()).named);
+        let aws = read("aws: { region: eu-west-1, access_key_id: A, secret_access_key: s3cr3t }", BTreeMap::new());
+        assert_eq!((aws.named, aws.region.as_deref(), aws.key.is_some()), (true, Some("eu-west-1"), true));
+        assert!(wrong("aws: { region: Ireland }").contains("Ireland"));
+        assert!(wrong("aws: { endpoint_url: localhost }").contains("localhost"));
+        assert!(wrong("aws: { access_key_id: A }").contains("secret_access_key"));
+        assert!(wrong("aws: { profile: p, access_key_id: A, secret_access_key: s }").contains("profile"));
+    }
+}

@@ -1,7 +1,10 @@
 //! One attempt of a step on AWS: what it has found so far, and what its end means. Knows nothing of single services.
 
+use std::sync::atomic::AtomicBool;
+
 use serde_json::{Map, Value};
 
+use super::caller::changing;
 use super::fault::Fault;
 use crate::domain::figure::Grid;
 use crate::domain::sentence::{Sentence, sentence};
@@ -15,7 +18,7 @@ pub(super) struct Attempt {
     pub(super) table: Option<Grid>,
     pub(super) output: Option<Output>,
     /// Whether something was sent whose end nobody has heard of.
-    pub(super) sent: bool,
+    pub(super) sent: AtomicBool,
 }
 
 impl Attempt {
@@ -24,15 +27,12 @@ impl Attempt {
     }
 
     /// Sends what changes something. A throttled one did nothing, and is sent again.
-    pub(super) async fn change<T, E, Sending>(&mut self, send: impl FnMut() -> Sending) -> Result<T, Fault>
+    pub(super) async fn change<T, E, Sending>(&self, send: impl FnMut() -> Sending) -> Result<T, Fault>
     where
         E: Into<Fault>,
         Sending: Future<Output = Result<T, E>>,
     {
-        self.sent = true;
-        let answer = super::caller::patient(send).await;
-        self.sent = false;
-        answer
+        changing(&self.sent, send).await
     }
 
     /// What it came to.
@@ -43,7 +43,7 @@ impl Attempt {
             Ok(Ok(line)) => Outcome::Done(report(line)),
             Ok(Err(Fault::Lost(why))) => cx.half_way(report(why)),
             Ok(Err(fault)) => Outcome::Failed(report(fault.said())),
-            Err(why) if sent => cx.half_way(report(sentence!("aws.half_way", why))),
+            Err(why) if sent.into_inner() => cx.half_way(report(sentence!("aws.half_way", why))),
             Err(why) => Outcome::Failed(report(why)),
         }
     }

@@ -1,6 +1,7 @@
 //! Asks AWS: signs what the SDK has no crate for here, sends it by our own client, and is patient with services that
 //! are asked too much. Knows nothing of single services.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
@@ -71,9 +72,9 @@ impl Caller {
         looking(|| self.once(wire)).await
     }
 
-    /// Asks for a change, again while it is throttled.
-    pub(super) async fn change(&self, wire: &Wire) -> Result<Answer, Fault> {
-        patient(|| self.once(wire)).await
+    /// Asks for a change. While `sent`, nobody knows whether it came about.
+    pub(super) async fn change(&self, wire: &Wire, sent: &AtomicBool) -> Result<Answer, Fault> {
+        changing(sent, || self.once(wire)).await
     }
 
     async fn once(&self, wire: &Wire) -> Result<Answer, Fault> {
@@ -205,6 +206,24 @@ where
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
     send().await.map_err(Into::into)
+}
+
+/// As [`patient`], for what changes something. While `sent`, nobody knows whether it came about; a pause is no such time.
+pub(super) async fn changing<T, E, Sending>(sent: &AtomicBool, mut send: impl FnMut() -> Sending) -> Result<T, Fault>
+where
+    E: Into<Fault>,
+    Sending: Future<Output = Result<T, E>>,
+{
+    patient(|| {
+        let sending = send();
+        async move {
+            sent.store(true, Ordering::Relaxed);
+            let answer = sending.await;
+            sent.store(false, Ordering::Relaxed);
+            answer
+        }
+    })
+    .await
 }
 
 /// As [`patient`], for what changes nothing: what was lost on the way has failed.

@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use super::fault::causes;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::executor::AwsSettings;
-use crate::executor::http::client::CONNECT;
+use crate::executor::net::CONNECT;
 
 /// What was found of the environment, once a process.
 #[derive(Clone, Default)]

@@ -12,7 +12,7 @@ mod s3_files;
 mod secrets;
 mod sqs;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -98,10 +98,7 @@ impl Job<'_> {
 
     /// Asks for a change. A throttled one did nothing, and is sent again.
     async fn change(&self, wire: Wire) -> Result<Answer, Fault> {
-        self.sent.store(true, Ordering::Relaxed);
-        let answer = self.caller.change(&wire).await;
-        self.sent.store(false, Ordering::Relaxed);
-        answer
+        self.caller.change(&wire, self.sent).await
     }
 
     fn text(&self, name: &str) -> &str {
@@ -205,7 +202,7 @@ impl Action for AwsStep {
         let mut attempt = Attempt::default();
         let sent = AtomicBool::new(false);
         let ended = bounded(cx, self.attempt(cx, &sent, &mut attempt)).await;
-        attempt.sent = sent.load(Ordering::Relaxed);
+        attempt.sent = sent;
         attempt.outcome(cx, ended)
     }
 }
