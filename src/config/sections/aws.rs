@@ -56,7 +56,8 @@ mod tests {
 
     #[test]
     fn where_aws_is_is_checked_and_known_to_be_named() {
-        let read = |text: &str, env: BTreeMap<String, String>| Config::read("sereno.yaml", text, &env).ok().unwrap().aws;
+        let read =
+            |text: &str, env: BTreeMap<String, String>| Config::read("sereno.yaml", text, &env).ok().unwrap().aws;
         assert!(!read("", BTreeMap::new()).named);
         assert!(read("", [("AWS_PROFILE".to_owned(), "shop".to_owned())].into()).named);
         let aws = read("aws: { region: eu-west-1, access_key_id: A, secret_access_key: s3cr3t }", BTreeMap::new());
