@@ -85,6 +85,8 @@ pub static ACTIONS: &[ActionSpec] = &[
     ask::SPEC,
     runbook::SPEC,
     sql::SPEC,
+    sql::BACKUP,
+    sql::RESTORE,
     #[cfg(feature = "docker")] docker::SPEC,
 ];
 
