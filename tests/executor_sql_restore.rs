@@ -79,7 +79,7 @@ impl House {
     }
 
     async fn alone(&self) {
-        assert_eq!(self.databases().await, [self.shop.name.clone()], "nothing is left over");
+        assert_eq!(self.databases().await, std::slice::from_ref(&self.shop.name), "nothing is left over");
     }
 }
 

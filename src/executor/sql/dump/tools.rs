@@ -51,6 +51,9 @@ pub(in crate::executor::sql) async fn program(name: &str) -> Result<Program, Sen
     Ok(Program { path, version, major })
 }
 
+/// Takes a program's standard output.
+pub(in crate::executor::sql) type Sink<'s> = &'s mut (dyn FnMut(&[u8]) + Send);
+
 /// Runs a program to its end. What it prints is watched; its standard output goes to `out` instead, where there is one.
 ///
 /// # Errors
@@ -59,7 +62,7 @@ pub(in crate::executor::sql) async fn run(
     cx: &StepContext,
     spec: &Spec,
     input: Option<mpsc::Receiver<Vec<u8>>>,
-    mut out: Option<&mut (dyn FnMut(&[u8]) + Send)>,
+    mut out: Option<Sink<'_>>,
 ) -> Result<Output, Sentence> {
     let mut recorder = Recorder::watched(cx, 0);
     let name = spec.program.file_name().unwrap_or_default().to_string_lossy().into_owned();
