@@ -43,6 +43,7 @@ pub async fn doctor(options: DoctorOptions) -> Result<ExitCode, Failure> {
     findings.push(listening(&config, words).await);
     findings.extend(database(&config, words).await);
     findings.push(engine_of_docker(&config, words).await);
+    findings.push(programs_of_postgres(words).await);
     for chat in platforms(&config, &crate::clock::Clock::System) {
         let named = Named::of(&config.settings, chat.platform());
         findings.extend(platform(chat.as_ref(), &named, words, PATIENCE).await);
@@ -166,6 +167,13 @@ async fn engine_of_docker(config: &Config, words: Words) -> Finding {
     match executor::docker_version(&tools).await {
         Ok(version) => finding("docker", "ok", version, None),
         Err(why) => finding("docker", "warning", words.tell(&why), Some(words.get("cli.hint_docker"))),
+    }
+}
+
+async fn programs_of_postgres(words: Words) -> Finding {
+    match executor::postgres_versions().await {
+        Ok(versions) => finding("postgresql", "ok", versions, None),
+        Err(why) => finding("postgresql", "warning", words.tell(&why), Some(words.get("cli.hint_postgresql"))),
     }
 }
 

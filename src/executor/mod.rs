@@ -102,6 +102,9 @@ pub static ACTIONS: &[ActionSpec] = &[
     ask::SPEC,
     runbook::SPEC,
     sql::SPEC,
+    sql::MAINTAIN,
+    sql::BACKUP,
+    sql::RESTORE,
     #[cfg(feature = "docker")] docker::SPEC,
     redis::SPEC,
     #[cfg(feature = "mongo")] mongo::SPEC,
@@ -130,6 +133,14 @@ pub async fn docker_version(tools: &Tools) -> Result<String, Sentence> {
         let _ = tools;
         Err(sentence!("docker.left_out"))
     }
+}
+
+/// The versions of PostgreSQL's own programs that backups and restores use, for `doctor`.
+///
+/// # Errors
+/// When one of them is missing.
+pub async fn postgres_versions() -> Result<String, Sentence> {
+    sql::versions().await
 }
 
 /// The action with this name.
