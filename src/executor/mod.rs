@@ -128,7 +128,7 @@ pub async fn docker_version(tools: &Tools) -> Result<String, Sentence> {
     #[cfg(not(feature = "docker"))]
     {
         let _ = tools;
-        Err(sentence!("action.docker_left_out"))
+        Err(sentence!("docker.left_out"))
     }
 }
 
@@ -145,6 +145,8 @@ pub struct Tools {
     pub secrets: Arc<BTreeMap<String, Secret>>,
     /// The Docker engine's address; none means the platform's default.
     pub docker_host: Option<String>,
+    /// Whether runbooks may have containers of their own.
+    pub docker_run: bool,
     /// Takes every known secret out of what actions print and find.
     pub redactor: Arc<Redactor>,
 }
@@ -156,7 +158,20 @@ impl Tools {
     pub fn new(secrets: BTreeMap<String, Secret>, extra: &[(String, Secret)], docker_host: Option<String>) -> Self {
         let named = secrets.iter().map(|(name, secret)| (name.as_str(), secret));
         let redactor = Redactor::new(named.chain(extra.iter().map(|(name, secret)| (name.as_str(), secret))));
-        Self { secrets: Arc::new(secrets), docker_host, redactor: Arc::new(redactor) }
+        Self { secrets: Arc::new(secrets), docker_host, docker_run: false, redactor: Arc::new(redactor) }
+    }
+
+    /// The same, where these names stand for secrets with other names. All are known to the redactor.
+    #[must_use]
+    pub fn naming(&self, names: &BTreeMap<String, String>) -> Self {
+        let mut tools = self.clone();
+        let stand_for = |secret: &String| self.secrets.get(secret).cloned();
+        let found = names.iter().filter_map(|(name, secret)| Some((name.clone(), stand_for(secret)?)));
+        let found: Vec<_> = found.collect();
+        if !found.is_empty() {
+            Arc::make_mut(&mut tools.secrets).extend(found);
+        }
+        tools
     }
 }
 

@@ -19,6 +19,7 @@ const FILES: &[(&str, &str)] = &[
     ("cli", include_str!("cli.yaml")),
     ("config", include_str!("config.yaml")),
     ("console", include_str!("console.yaml")),
+    ("docker", include_str!("docker.yaml")),
     ("http", include_str!("http.yaml")),
     ("slack", include_str!("slack.yaml")),
 ];
