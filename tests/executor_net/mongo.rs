@@ -3,8 +3,10 @@
 use bson::doc;
 use serde_json::json;
 use sereno::domain::runbook::Effect;
+use sereno::domain::step::Outcome;
 
 use super::executor_support::context;
+use super::tls::Authority;
 use super::{LONG, attempt, done, eventually, failed, free_port, program, tools};
 
 /// A server of its own with a few curated records, ended with the test.
@@ -64,6 +66,47 @@ async fn records_are_counted_and_a_few_are_shown_without_personal_data() {
     assert_eq!(done(ask(json!({ "do": "count", "collection": "nothing" })).await).facts["count"], 0);
     let refused = failed(ask(json!({ "do": "count", "collection": "curated", "filter": { "$nope": 1 } })).await);
     assert!(refused.contains("MongoDB says"), "{refused}");
+}
+
+#[tokio::test]
+async fn whoever_signs_in_over_tls_is_let_in_and_nobody_else() {
+    let Some(program) = program::find("SERENO_TEST_MONGO", "/usr/bin/mongod") else { return };
+    let authority = Authority::new();
+    authority.issue("mongo", 20_000);
+    let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
+    let data = folder.path().join("data").display().to_string();
+    let args = |more: &[&str]| -> Vec<String> {
+        let own = ["--port", &port.to_string(), "--storage-path", &data, "--standalone", "--cache-size", "64M"];
+        own.iter().chain(more).map(|arg| (*arg).to_owned()).collect()
+    };
+    let url = format!("mongodb://127.0.0.1:{port}/records");
+    let mut open = program::start(&program, &args(&[]), &folder.path().join("open.log"));
+    let client = mongodb::Client::with_uri_str(&url).await.unwrap();
+    let user = doc! { "createUser": "ana", "pwd": "canary-hunter2", "roles": [{ "role": "read", "db": "records" }] };
+    let admin = client.database("admin");
+    eventually("there is a user", async || admin.run_command(user.clone()).await.ok()).await;
+    // It ends by itself, so that it writes down what it was told.
+    open.id().map(|id| nix::sys::signal::kill(nix::unistd::Pid::from_raw(id.cast_signed()), nix::sys::signal::SIGTERM));
+    open.wait().await.unwrap();
+    let (pem, key) = (authority.path("mongo.pem"), authority.path("mongo.key"));
+    let shut = args(&["--auth", "--tls-cert-file", &pem, "--tls-key-file", &key]);
+    let _shut = program::start(&program, &shut, &folder.path().join("shut.log"));
+    let ask = async |user: &str, more: &str| {
+        let address = format!("mongodb://{user}localhost:{port}/records?authSource=admin&tls=true{more}");
+        let with = json!({ "do": "count", "server": { "secret": "records" }, "collection": "curated" });
+        attempt("mongo", &with, context(&tools(&[("records", &address)]), Effect::Read, LONG)).await
+    };
+    let trusting = format!("&tlsCAFile={}", authority.path("ca.pem"));
+    let found = eventually("it answers", async || match ask("ana:canary-hunter2@", &trusting).await {
+        Outcome::Done(report) => Some(report.facts),
+        _ => None,
+    })
+    .await;
+    assert_eq!(found["count"], 0);
+    let wrong = failed(ask("ana:canary-wrong@", &trusting).await);
+    assert!(!wrong.contains("canary"), "{wrong}");
+    failed(ask("", &trusting).await);
+    failed(ask("ana:canary-hunter2@", "&serverSelectionTimeoutMS=1000").await);
 }
 
 #[tokio::test]

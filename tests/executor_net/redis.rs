@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::executor_support::context;
+use super::tls::Authority;
 use super::{LONG, SHORT, attempt, done, endless, eventually, failed, found, free_port, look, program, silent, tools};
 
 /// A Redis of its own, ended with the test.
@@ -84,6 +85,22 @@ async fn a_socket_of_this_machine_will_do() {
     let Some(redis) = Redis::start(&[]).await else { return };
     let server = format!("unix://{}/redis.sock", redis.folder.path().display());
     assert_eq!(found("redis", json!({ "do": "ping", "server": server })).await.facts["pong"], true);
+}
+
+#[tokio::test]
+async fn with_tls_the_server_must_be_trusted() {
+    let authority = Authority::new();
+    authority.issue("cache", 20_000);
+    let (port, file) = (free_port(), |name: &str| authority.path(name));
+    let (number, ca, pem, key) = (port.to_string(), file("ca.pem"), file("cache.pem"), file("cache.key"));
+    let tls = ["--tls-port", &number, "--tls-cert-file", &pem, "--tls-key-file", &key, "--tls-ca-cert-file", &ca];
+    let more: Vec<&str> = tls.into_iter().chain(["--tls-auth-clients", "no"]).collect();
+    let Some(_redis) = Redis::start(&more).await else { return };
+    let mut with = json!({ "do": "ping", "server": format!("rediss://localhost:{port}/0"), "authority": ca });
+    assert_eq!(found("redis", with.clone()).await.facts["pong"], true);
+    with.as_object_mut().unwrap().remove("authority");
+    let stranger = failed(look("redis", with).await);
+    assert!(stranger.contains("certificate"), "{stranger}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -84,7 +84,9 @@ async fn serve(acceptor: TlsAcceptor) -> u16 {
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
                 if let Ok(mut stream) = acceptor.accept(stream).await {
-                    let _ = stream.read(&mut [0; 64]).await;
+                    let _ = stream.read(&mut [0; 4096]).await;
+                    let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await;
+                    let _ = stream.shutdown().await;
                 }
             });
         }
@@ -152,6 +154,19 @@ async fn a_client_that_shows_its_certificate_is_let_in_and_a_stranger_is_not() {
     assert_eq!((&known["client_accepted"], &known["days_left"]), (&json!(true), &json!(45)));
     let stranger = facts(of(&strangers)).await;
     assert_eq!((&stranger["client_accepted"], &stranger["days_left"]), (&json!(false), &json!(45)), "{stranger:#}");
+    // Over HTTP likewise: with the certificate there is an answer.
+    let mut with = of(&authority);
+    with.as_object_mut().unwrap().remove("server");
+    // This one is judged by the system's clock.
+    authority.issue("server", 20_000);
+    let port = serve(authority.acceptor("server", true)).await;
+    with["url"] = json!(format!("https://localhost:{port}/metrics"));
+    assert_eq!(found("http", with.clone()).await.facts["status"], 204);
+    for field in ["client_certificate", "client_key"] {
+        with.as_object_mut().unwrap().remove(field);
+    }
+    failed(look("http", with).await);
+
     let mut wrong = of(&authority);
     wrong["client_key"] = json!(strangers.path("client.key"));
     assert!(failed(look("tls", wrong).await).contains("do not fit"));
