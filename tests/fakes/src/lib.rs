@@ -3,6 +3,8 @@
 
 pub mod clock;
 pub mod http;
+pub mod loki;
 pub mod slack;
+pub mod smtp;
 
 pub use clock::Clock;
