@@ -42,6 +42,7 @@ pub async fn doctor(options: DoctorOptions) -> Result<ExitCode, Failure> {
     findings.push(listening(&config, words).await);
     findings.extend(database(&config, words).await);
     findings.push(engine_of_docker(&config, words).await);
+    findings.push(compose(words).await);
     for chat in platforms(&config, &crate::clock::Clock::System) {
         findings.extend(platform(chat.as_ref(), words, PATIENCE).await);
     }
@@ -122,6 +123,13 @@ async fn engine_of_docker(config: &Config, words: Words) -> Finding {
     match executor::docker_version(&tools).await {
         Ok(version) => finding("docker", "ok", version, None),
         Err(why) => finding("docker", "warning", words.tell(&why), Some(words.get("cli.hint_docker"))),
+    }
+}
+
+async fn compose(words: Words) -> Finding {
+    match executor::compose_version().await {
+        Ok(version) => finding("compose", "ok", version, None),
+        Err(why) => finding("compose", "warning", words.tell(&why), Some(words.get("cli.hint_compose"))),
     }
 }
 

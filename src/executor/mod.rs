@@ -3,6 +3,8 @@
 
 mod ask;
 #[cfg(feature = "docker")]
+pub mod compose;
+#[cfg(feature = "docker")]
 pub mod docker;
 pub mod http;
 pub mod live;
@@ -13,6 +15,7 @@ mod redact;
 mod runbook;
 mod shell;
 pub mod sql;
+mod tool;
 pub mod value;
 mod wait;
 
@@ -86,6 +89,7 @@ pub static ACTIONS: &[ActionSpec] = &[
     runbook::SPEC,
     sql::SPEC,
     #[cfg(feature = "docker")] docker::SPEC,
+    #[cfg(feature = "docker")] compose::SPEC,
 ];
 
 /// What the Docker engine says of itself, for `doctor`.
@@ -100,6 +104,17 @@ pub async fn docker_version(tools: &Tools) -> Result<String, Sentence> {
         let _ = tools;
         Err(sentence!("docker.left_out"))
     }
+}
+
+/// How compose is called on this machine, and its version, for `doctor`.
+///
+/// # Errors
+/// When there is none, or this program was built without Docker.
+pub async fn compose_version() -> Result<String, Sentence> {
+    #[cfg(feature = "docker")]
+    return compose::version().await;
+    #[cfg(not(feature = "docker"))]
+    Err(sentence!("docker.left_out"))
 }
 
 /// The action with this name.

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::Attempt;
 use super::engine::{Engine, Fault};
 use super::job::Kind;
-use super::look::column;
 use crate::domain::figure::Grid;
 use crate::domain::sentence::{Sentence, sentence};
 
@@ -113,8 +112,14 @@ pub(super) async fn df(engine: &Engine, attempt: &mut Attempt<'_>) -> Result<Sen
     }
     attempt.found("bytes", all);
     attempt.found("reclaimable", free);
-    let columns = ["kind", "count", "unused", "size", "reclaimable"];
-    attempt.table = Some(Grid::new(columns.map(column).to_vec(), rows));
+    let columns = [
+        "docker.column_kind",
+        "docker.column_count",
+        "docker.column_unused",
+        "docker.column_size",
+        "docker.column_reclaimable",
+    ];
+    attempt.table = Some(Grid::new(columns.map(Sentence::new).to_vec(), rows));
     Ok(sentence!("docker.room", bytes => size(all), free => size(free)))
 }
 

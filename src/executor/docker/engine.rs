@@ -41,7 +41,7 @@ pub(crate) enum Fault {
 /// A container as the engine lists it.
 #[derive(Debug)]
 pub(crate) struct Container {
-    pub(super) id: String,
+    pub(crate) id: String,
     pub(super) name: String,
     pub(crate) service: Option<String>,
     /// Which of its service's containers it is.
@@ -92,7 +92,7 @@ impl Container {
         }
     }
 
-    pub(super) fn runs(&self) -> bool {
+    pub(crate) fn runs(&self) -> bool {
         self.state == "running"
     }
 

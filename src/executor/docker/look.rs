@@ -32,8 +32,14 @@ pub(super) fn list(found: &[Container], attempt: &mut Attempt<'_>) -> Sentence {
         let service = one.service.clone().unwrap_or_default();
         vec![one.name.clone(), service, one.health().to_owned(), one.status.clone(), one.image.clone()]
     };
-    let columns = ["name", "service", "health", "status", "image"];
-    attempt.table = Some(Grid::new(columns.map(column).to_vec(), found.iter().map(row)));
+    let columns = [
+        "docker.column_name",
+        "docker.column_service",
+        "docker.column_health",
+        "docker.column_status",
+        "docker.column_image",
+    ];
+    attempt.table = Some(Grid::new(columns.map(Sentence::new).to_vec(), found.iter().map(row)));
     sentence!("docker.listed", running, total => found.len(), unhealthy)
 }
 
@@ -59,8 +65,16 @@ pub(super) async fn inspect(
         let [name, status, health, cpus] = ["name", "state", "health", "cpus"].map(|fact| text(state, fact));
         vec![name, status, health, text(state, "restarts"), text(state, "oom_killed"), memory, cpus]
     };
-    let columns = ["name", "state", "health", "restarts", "oom_killed", "memory_limit", "cpus"];
-    attempt.table = Some(Grid::new(columns.map(column).to_vec(), states.iter().map(row)));
+    let columns = [
+        "docker.column_name",
+        "docker.column_state",
+        "docker.column_health",
+        "docker.column_restarts",
+        "docker.column_oom_killed",
+        "docker.column_memory_limit",
+        "docker.column_cpus",
+    ];
+    attempt.table = Some(Grid::new(columns.map(Sentence::new).to_vec(), states.iter().map(row)));
     attempt.found("containers", states);
     Ok(sentence!("docker.inspected", what => count(targets)))
 }
@@ -126,32 +140,6 @@ pub(super) fn processors(host: &HostConfig) -> Option<f64> {
     let nano =
         nano.and_then(|nano| i32::try_from(nano / 10_000_000).ok()).map(|hundredths| f64::from(hundredths) / 100.0);
     nano.or_else(|| Some(f64::from(some(host.cpu_quota)?) / f64::from(some(host.cpu_period)?)))
-}
-
-/// A column's heading.
-pub(super) fn column(name: &'static str) -> Sentence {
-    Sentence::new(match name {
-        "name" => "docker.column_name",
-        "service" => "docker.column_service",
-        "state" => "docker.column_state",
-        "health" => "docker.column_health",
-        "status" => "docker.column_status",
-        "image" => "docker.column_image",
-        "restarts" => "docker.column_restarts",
-        "oom_killed" => "docker.column_oom_killed",
-        "memory_limit" => "docker.column_memory_limit",
-        "cpus" => "docker.column_cpus",
-        "memory" => "docker.column_memory",
-        "cpu" => "docker.column_cpu",
-        "kind" => "docker.column_kind",
-        "count" => "docker.column_count",
-        "unused" => "docker.column_unused",
-        "size" => "docker.column_size",
-        "reclaimable" => "docker.column_reclaimable",
-        "members" => "docker.column_members",
-        "driver" => "docker.column_driver",
-        _ => "docker.column_network",
-    })
 }
 
 pub(super) fn count(targets: &[Container]) -> Sentence {

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::Attempt;
 use super::engine::{Container, Engine, Fault, of_thing};
-use super::look::column;
 use crate::domain::figure::Grid;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::executor::listed;
@@ -47,7 +46,8 @@ pub(super) fn shared(targets: &[Container], attempt: &mut Attempt<'_>) -> Senten
     attempt.found("shared", shared.iter().cloned().collect::<Vec<_>>());
     attempt.found("connected", !shared.is_empty());
     let rows = networks.iter().map(|(name, members)| vec![(*name).to_owned(), listed(members)]);
-    attempt.table = Some(Grid::new(["network", "members"].map(column).to_vec(), rows));
+    attempt.table =
+        Some(Grid::new(["docker.column_network", "docker.column_members"].map(Sentence::new).to_vec(), rows));
     let names = listed(&targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>());
     match shared.is_empty() {
         true => sentence!("docker.not_connected", names),

@@ -90,7 +90,7 @@ async fn networks(engine: &Engine, labels: &[&str], disk: &Value, gone: &[&str])
     let used: Vec<&Value> = disk["Containers"].as_array().into_iter().flatten().filter(stays).collect();
     let used = |id: &str| {
         let of = |one: &&Value| one["NetworkSettings"]["Networks"].as_object().cloned().unwrap_or_default();
-        used.iter().flat_map(|one| of(one)).any(|(_, network)| network["NetworkID"] == id)
+        used.iter().flat_map(of).any(|(_, network)| network["NetworkID"] == id)
     };
     let local = listed.into_iter().filter(|one| one.scope.as_deref() == Some("local"));
     let targets = local.map(|one| Target {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::Attempt;
 use super::disk::size;
 use super::engine::{Container, Engine, Fault, of_one};
-use super::look::{column, count};
+use super::look::count;
 use crate::domain::figure::Grid;
 use crate::domain::sentence::{Sentence, sentence};
 
@@ -39,9 +39,9 @@ pub(super) async fn measure(
     attempt.found("memory_percent_max", json!(highest(&|usage| usage.percent(usage.memory_max))));
     let both = || targets.iter().zip(&usages);
     attempt.found("containers", both().map(|(target, usage)| usage.fact(target)).collect::<Vec<_>>());
-    let columns = ["name", "cpu", "memory", "memory_limit"];
+    let columns = ["docker.column_name", "docker.column_cpu", "docker.column_memory", "docker.column_memory_limit"];
     attempt.table =
-        Some(Grid::new(columns.map(column).to_vec(), both().map(|(target, usage)| usage.row(&target.name))));
+        Some(Grid::new(columns.map(Sentence::new).to_vec(), both().map(|(target, usage)| usage.row(&target.name))));
     Ok(sentence!("docker.measured", what => count(targets)))
 }
 
