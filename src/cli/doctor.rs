@@ -43,6 +43,7 @@ pub async fn doctor(options: DoctorOptions) -> Result<ExitCode, Failure> {
     findings.extend(database(&config, words).await);
     findings.push(engine_of_docker(&config, words).await);
     findings.push(compose(words).await);
+    findings.push(terraform(words).await);
     for chat in platforms(&config, &crate::clock::Clock::System) {
         findings.extend(platform(chat.as_ref(), words, PATIENCE).await);
     }
@@ -130,6 +131,13 @@ async fn compose(words: Words) -> Finding {
     match executor::compose_version().await {
         Ok(version) => finding("compose", "ok", version, None),
         Err(why) => finding("compose", "warning", words.tell(&why), Some(words.get("cli.hint_compose"))),
+    }
+}
+
+async fn terraform(words: Words) -> Finding {
+    match executor::terraform::version().await {
+        Ok(version) => finding("terraform", "ok", version, None),
+        Err(why) => finding("terraform", "warning", words.tell(&why), Some(words.get("cli.hint_terraform"))),
     }
 }
 

@@ -15,6 +15,7 @@ mod redact;
 mod runbook;
 mod shell;
 pub mod sql;
+pub mod terraform;
 mod tool;
 pub mod value;
 mod wait;
@@ -88,6 +89,7 @@ pub static ACTIONS: &[ActionSpec] = &[
     ask::SPEC,
     runbook::SPEC,
     sql::SPEC,
+    terraform::SPEC,
     #[cfg(feature = "docker")] docker::SPEC,
     #[cfg(feature = "docker")] compose::SPEC,
 ];

@@ -76,6 +76,20 @@ pub async fn run(
     cancel: &CancellationToken,
     sink: &mut (dyn FnMut(Pipe, &[u8]) + Send),
 ) -> io::Result<Ended> {
+    run_with_grace(spec, timeout, GRACE, cancel, sink).await
+}
+
+/// [`run`] for a program that needs longer than two seconds to put its things in order once it has been told to end.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with_grace(
+    spec: &Spec,
+    timeout: Duration,
+    grace: Duration,
+    cancel: &CancellationToken,
+    sink: &mut (dyn FnMut(Pipe, &[u8]) + Send),
+) -> io::Result<Ended> {
     let mut child = start(spec)?;
     let mut group = Group::led_by(&child);
     let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
@@ -107,7 +121,7 @@ pub async fn run(
             () = cancel.cancelled(), if stopped.is_none() && status.is_none() => {
                 stopped = Some(Ended::Cancelled);
                 group.signal(Signal::SIGTERM);
-                alarm = Instant::now() + GRACE;
+                alarm = Instant::now() + grace;
             }
             () = sleep_until(alarm) => {
                 if killed {
@@ -116,7 +130,7 @@ pub async fn run(
                 if stopped.is_none() && status.is_none() {
                     stopped = Some(Ended::TimedOut);
                     group.signal(Signal::SIGTERM);
-                    alarm = Instant::now() + GRACE;
+                    alarm = Instant::now() + grace;
                 } else {
                     killed = true;
                     group.signal(Signal::SIGKILL);

@@ -21,6 +21,7 @@ const FILES: &[(&str, &str)] = &[
     ("docker", include_str!("docker.yaml")),
     ("http", include_str!("http.yaml")),
     ("slack", include_str!("slack.yaml")),
+    ("terraform", include_str!("terraform.yaml")),
 ];
 
 /// One sentence in both languages.
