@@ -169,4 +169,6 @@ fn the_permissions_are_those_that_were_committed() {
 fn the_committed_schema_is_fresh() {
     let fresh = serde_json::to_string_pretty(&catalog::schema()).unwrap() + "\n";
     same_as("config/schema/runbook.json", &fresh);
+    let pack = serde_json::to_string_pretty(&catalog::pack_schema()).unwrap() + "\n";
+    same_as("config/schema/pack.json", &pack);
 }

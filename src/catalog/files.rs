@@ -13,6 +13,9 @@ use crate::words::Words;
 /// Longest file that is read, in bytes.
 const LONGEST_FILE: u64 = 256 * 1024;
 
+/// The file that holds for all runbooks of its folder.
+pub const PACK: &str = "pack.yaml";
+
 /// A file that should be a runbook.
 pub struct Source {
     /// Its folder's name.
@@ -22,9 +25,12 @@ pub struct Source {
 }
 
 /// What a folder holds.
+#[derive(Default)]
 pub struct Folder {
     /// Runbooks, in the order of their paths.
     pub sources: Vec<Source>,
+    /// What holds for all runbooks of a pack.
+    pub packs: Vec<Source>,
     /// What does not belong there.
     pub problems: Vec<Problem>,
 }
@@ -32,7 +38,7 @@ pub struct Folder {
 /// Looks through a catalogue's folder. Names that begin with a dot, and files that are not YAML, are nobody's business.
 #[must_use]
 pub fn walk(root: &Path, words: Words) -> Folder {
-    let mut folder = Folder { sources: Vec::new(), problems: Vec::new() };
+    let mut folder = Folder::default();
     let entries = match entries(root) {
         Ok(entries) => entries,
         Err(error) => {
@@ -64,6 +70,8 @@ impl Folder {
                 self.object(&path, words, "nested", &name_of(&path));
             } else if path.extension().is_some_and(|ending| ending == "yml") {
                 self.object(&path, words, "ending", &name_of(&path));
+            } else if name_of(&path) == PACK {
+                self.packs.push(Source { pack: pack.to_owned(), path });
             } else if is_yaml(&path) {
                 self.sources.push(Source { pack: pack.to_owned(), path });
             }

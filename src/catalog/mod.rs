@@ -3,6 +3,7 @@
 
 mod check;
 mod files;
+mod pack;
 mod report;
 mod schema;
 mod shape;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use minijinja::context;
 
+pub use pack::schema as pack_schema;
 pub use report::{Format, render};
 pub use schema::{schema, schema_with};
 pub use watch::{Watch, watch};
@@ -22,6 +24,7 @@ pub use watch::{Watch, watch};
 use crate::domain::alert::Alert;
 use crate::domain::digest;
 use crate::domain::nearest::nearest;
+use crate::domain::pack::Pack;
 use crate::domain::runbook::Runbook;
 use crate::domain::settings::Settings;
 use crate::executor::{ACTIONS, ActionSpec};
@@ -30,11 +33,16 @@ use crate::words::Words;
 use crate::yaml;
 use check::{Draft, Ground};
 use files::Source;
+use report::Sheet;
+
+/// What is written in a file, with its places.
+type Tree = yaml::Node<std::ops::Range<usize>>;
 
 /// Every runbook, by `pack/name`.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     books: BTreeMap<String, Arc<Runbook>>,
+    packs: BTreeMap<String, Arc<Pack>>,
 }
 
 /// What a typed word means.
@@ -57,14 +65,27 @@ impl Catalog {
     /// These runbooks, without files: for tests.
     #[must_use]
     pub fn from_books(books: Vec<Runbook>) -> Self {
-        Self { books: books.into_iter().map(|book| (book.full_name(), Arc::new(book))).collect() }
+        let books = books.into_iter().map(|book| (book.full_name(), Arc::new(book))).collect();
+        Self { books, packs: BTreeMap::new() }
+    }
+
+    /// What holds for a pack's runbooks, if it says anything.
+    #[must_use]
+    pub fn pack(&self, name: &str) -> Option<&Arc<Pack>> {
+        self.packs.get(name)
+    }
+
+    /// Every pack that says something of itself.
+    pub fn packs(&self) -> impl Iterator<Item = &Arc<Pack>> {
+        self.packs.values()
     }
 
     /// A digest of all that the runbooks say.
     #[must_use]
     pub fn digest(&self) -> String {
         let books: BTreeMap<&String, &Runbook> = self.books.iter().map(|(name, book)| (name, book.as_ref())).collect();
-        digest::of(&books)
+        let packs: BTreeMap<&String, &Pack> = self.packs.iter().map(|(name, pack)| (name, pack.as_ref())).collect();
+        digest::of(&(books, packs))
     }
 
     /// The runbook with this full name.
@@ -133,7 +154,8 @@ pub fn load(root: &Path, settings: &Settings) -> Result<Catalog, Vec<Problem>> {
 /// As [`load`].
 pub fn load_with(root: &Path, settings: &Settings, actions: &'static [ActionSpec]) -> Result<Catalog, Vec<Problem>> {
     let folder = files::walk(root, Words(settings.language));
-    checked(&folder.sources, folder.problems, settings, actions)
+    let named = |name: &str| settings.packs.contains_key(name);
+    checked(folder, &Ground::new(settings, actions), &named)
 }
 
 /// Checks what a person names: a folder of packs; a file below `root`, with its neighbours; or a file by itself, whose
@@ -142,53 +164,95 @@ pub fn load_with(root: &Path, settings: &Settings, actions: &'static [ActionSpec
 /// # Errors
 /// The problems of that folder or file.
 pub fn check_path(path: &Path, root: &Path, settings: &Settings) -> Result<Catalog, Vec<Problem>> {
+    // Whoever names a folder means all of it.
+    let ground = Ground::new(settings, ACTIONS);
+    let load = |path: &Path| checked(files::walk(path, Words(settings.language)), &ground, &|_| true);
     if !path.is_file() {
-        return load(path, settings);
+        return load(path);
     }
-    let (Ok(path), root) = (path.canonicalize(), root.canonicalize()) else { return load(path, settings) };
+    let (Ok(path), root) = (path.canonicalize(), root.canonicalize()) else { return load(path) };
     if let Some(root) = root.ok().filter(|root| path.starts_with(root)) {
         let name = path.display().to_string();
-        return load(&root, settings).or_else(|mut problems| {
+        return load(&root).or_else(|mut problems| {
             problems.retain(|problem| problem.file == name);
             if problems.is_empty() { Ok(Catalog::default()) } else { Err(problems) }
         });
     }
     let pack = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-    let source = Source { pack: pack.unwrap_or_default(), path };
-    checked(&[source], Vec::new(), settings, ACTIONS)
+    let pack = pack.unwrap_or_default();
+    let mut folder = files::Folder::default();
+    let about = path.with_file_name(files::PACK);
+    if about.is_file() {
+        folder.packs.push(Source { pack: pack.clone(), path: about });
+    }
+    if !path.ends_with(files::PACK) {
+        folder.sources.push(Source { pack, path });
+    }
+    checked(folder, &ground, &|_| true)
 }
 
-/// Every source on its own, then what they say of each other.
+/// Every source on its own, then what they say of each other. A pack that must be `named` to be in use is passed over
+/// where it is not.
 fn checked(
-    sources: &[Source],
-    mut problems: Vec<Problem>,
-    settings: &Settings,
-    actions: &'static [ActionSpec],
+    mut folder: files::Folder,
+    ground: &Ground<'_>,
+    named: &dyn Fn(&str) -> bool,
 ) -> Result<Catalog, Vec<Problem>> {
-    let ground = Ground::new(settings, actions);
-    let mut drafts: Vec<Draft> = sources.iter().map(|source| draft(source, &ground)).collect();
+    let mut problems = folder.problems;
+    let mut packs: Vec<(Sheet, Pack)> = folder.packs.iter().map(|source| about(source, ground)).collect();
+    let unnamed = |(_, pack): &mut (Sheet, Pack)| pack.opt_in && !named(&pack.name);
+    let idle: Vec<String> = packs.extract_if(.., unnamed).map(|(_, pack)| pack.name).collect();
+    folder.sources.retain(|source| !idle.contains(&source.pack));
+    let pack_of = |name: &str| packs.iter().map(|(_, pack)| pack).find(|pack| pack.name == name).cloned();
+    let of = |source: &Source| pack_of(&source.pack).unwrap_or_else(|| Pack::named(&source.pack));
+    let mut drafts: Vec<Draft> = folder.sources.iter().map(|source| draft(source, &of(source), ground)).collect();
     check::links(&mut drafts);
     let mut books = BTreeMap::new();
     for draft in drafts {
         problems.extend(draft.sheet.into_problems());
-        books.extend(draft.book.map(|book| (book.full_name(), Arc::new(book))));
+        books.extend(draft.book.map(|book| (book.full_name(), book)));
     }
-    if problems.is_empty() { Ok(Catalog { books }) } else { Err(problems) }
+    let mut meant = BTreeMap::new();
+    for (mut sheet, mut pack) in packs {
+        pack::monitors(&mut sheet, &mut pack, &books);
+        problems.extend(sheet.into_problems());
+        meant.insert(pack.name.clone(), Arc::new(pack));
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(Catalog { books: books.into_iter().map(|(name, book)| (name, Arc::new(book))).collect(), packs: meant })
 }
 
-fn draft(source: &Source, ground: &Ground<'_>) -> Draft {
-    let stem = source.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let pack = source.pack.clone();
-    let mut sheet = match files::open(&source.path, Words(ground.settings.language)) {
-        Ok(sheet) => sheet,
-        Err(sheet) => return Draft { sheet: *sheet, pack, stem, book: None },
+fn about(source: &Source, ground: &Ground<'_>) -> (Sheet, Pack) {
+    let (mut sheet, tree) = match read(source, ground) {
+        Ok(read) => read,
+        Err(sheet) => return (*sheet, Pack::named(&source.pack)),
     };
-    let book = match yaml::read(sheet.text(), |at| at) {
-        Ok(tree) => check::file(&mut sheet, tree, &pack, ground),
+    let pack = pack::file(&mut sheet, tree, &source.pack, ground);
+    (sheet, pack)
+}
+
+fn draft(source: &Source, pack: &Pack, ground: &Ground<'_>) -> Draft {
+    let stem = source.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let (sheet, book) = match read(source, ground) {
+        Ok((mut sheet, tree)) => {
+            let book = check::file(&mut sheet, tree, pack, ground);
+            (sheet, book)
+        }
+        Err(sheet) => (*sheet, None),
+    };
+    Draft { sheet, pack: source.pack.clone(), stem, book }
+}
+
+/// A file's sheet and what is written in it; a sheet that tells why, where it cannot be read.
+fn read(source: &Source, ground: &Ground<'_>) -> Result<(Sheet, Tree), Box<Sheet>> {
+    let mut sheet = files::open(&source.path, Words(ground.settings.language))?;
+    match yaml::read(sheet.text(), |at| at) {
+        Ok(tree) => Ok((sheet, tree)),
         Err(error) => {
             sheet.range(error.at, "yaml", context! { detail => &error.message });
-            None
+            Err(Box::new(sheet))
         }
-    };
-    Draft { sheet, pack, stem, book }
+    }
 }

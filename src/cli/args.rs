@@ -227,8 +227,8 @@ pub enum AuditCommand {
 /// Of `schema`.
 #[derive(clap::Args)]
 pub struct SchemaOptions {
-    /// runbook or config.
-    #[arg(default_value = "runbook", value_parser = ["runbook", "config"])]
+    /// runbook, pack or config.
+    #[arg(default_value = "runbook", value_parser = ["runbook", "pack", "config"])]
     pub what: String,
 }
 

@@ -31,6 +31,11 @@ pub fn check(options: &CheckOptions) -> Result<ExitCode, Failure> {
             Err(found) => problems.extend(found),
         }
     }
+    if matches!(format, Format::Text) {
+        for warning in &config.warnings {
+            eprintln!("{}: {warning}", words.get("cli.doctor_warning"));
+        }
+    }
     let report = catalog::render(&problems, format);
     if problems.is_empty() {
         if options.format == "json" {
@@ -53,7 +58,11 @@ fn check_one(path: &Path, config: &config::Config) -> Result<usize, Vec<Problem>
 
 /// Prints a JSON Schema.
 pub fn schema(options: &SchemaOptions) -> Result<ExitCode, Failure> {
-    let schema = if options.what == "config" { config::schema() } else { catalog::schema() };
+    let schema = match options.what.as_str() {
+        "config" => config::schema(),
+        "pack" => catalog::pack_schema(),
+        _ => catalog::schema(),
+    };
     println!("{}", serde_json::to_string_pretty(&schema).map_err(anyhow::Error::from)?);
     Ok(ExitCode::SUCCESS)
 }

@@ -88,6 +88,10 @@ pub struct Slack {
     pub signing_secret: Option<Secret>,
     /// Where Slack's Web API is, without a slash at the end.
     pub api_url: String,
+    /// The HTTP proxy on the way there, as in `HTTPS_PROXY`; it may hold a password.
+    pub proxy: Option<Secret>,
+    /// Hosts that are reached without it, as in `NO_PROXY`.
+    pub no_proxy: String,
 }
 
 impl Config {

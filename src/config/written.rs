@@ -33,6 +33,9 @@ pub struct Written {
     pub channels: BTreeMap<String, Channel>,
     /// Teams by name, with who is on call.
     pub teams: BTreeMap<String, Team>,
+    /// What is different here for a pack of runbooks, by its folder's name. A pack that asks for it is only in use if it
+    /// is named here.
+    pub packs: BTreeMap<String, Pack>,
     /// Alert sources by name: each is `POST /hooks/<name>`.
     pub hooks: BTreeMap<String, Hook>,
     /// What holds for approvals where a runbook says nothing.
@@ -106,6 +109,30 @@ pub struct Store {
 pub struct Catalog {
     /// The folder with the packs, relative to the working directory.
     pub path: PathBuf,
+}
+
+/// What is different here for a pack of runbooks.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pack {
+    /// Where its schedules and monitors speak. Without it they sleep.
+    pub channel: Option<String>,
+    /// Values by the names that its `pack.yaml` gives them; a list's parts between commas.
+    pub values: BTreeMap<String, String>,
+    /// For each name that its `pack.yaml` declares, the secret under `secrets:` that it stands for.
+    pub secrets: BTreeMap<String, String>,
+    /// What is different in an environment, by its name.
+    pub environments: BTreeMap<String, PackEnvironment>,
+}
+
+/// What is different for a pack in an environment.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PackEnvironment {
+    /// Values, over the pack's others.
+    pub values: BTreeMap<String, String>,
+    /// Secrets, over the pack's others.
+    pub secrets: BTreeMap<String, String>,
 }
 
 /// An environment.
@@ -401,6 +428,7 @@ impl Default for Written {
             roles: usual_roles(),
             channels: BTreeMap::new(),
             teams: BTreeMap::new(),
+            packs: BTreeMap::new(),
             hooks: BTreeMap::new(),
             approvals: Approvals::default(),
             break_glass: BreakGlass::default(),

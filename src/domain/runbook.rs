@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::actor::Role;
 use super::approval::ApprovalRule;
 use super::expect::Expect;
+use super::pack::Values;
 use super::template::Template;
 
 /// Arguments by parameter name, checked and typed.
@@ -37,6 +38,7 @@ pub const BUILT_IN: &[&str] = &[
     "incidents",
     "runs",
     "approvals",
+    "monitors",
     "locks",
     "note",
     "incident",
@@ -51,6 +53,9 @@ pub const BUILT_IN: &[&str] = &[
 pub struct Runbook {
     /// The folder it lives in; its namespace.
     pub pack: String,
+    /// Its pack's values with their defaults, for `{{ values.name }}`.
+    #[serde(default, skip_serializing_if = "Values::is_empty")]
+    pub values: Values,
     /// The word people type.
     pub name: String,
     /// One line for help.
@@ -58,6 +63,9 @@ pub struct Runbook {
     /// Prose that the cards show beside the steps.
     #[serde(default)]
     pub about: Option<String>,
+    /// What it was written from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source: Vec<String>,
     /// What it takes, in the order in which people type it.
     pub params: Vec<Param>,
     /// Where it may run; empty means that it has no environment.
@@ -109,6 +117,17 @@ impl Runbook {
         }
         words.extend(env.map(str::to_owned));
         words.join(" ")
+    }
+
+    /// How it is typed: `shop/rollback <service> [replicas] <prod|dev>`.
+    #[must_use]
+    pub fn usage(&self) -> String {
+        let params = self.params.iter().map(|param| match &param.default {
+            None => format!("<{}>", param.name),
+            Some(_) => format!("[{}]", param.name),
+        });
+        let env = (!self.environments.is_empty()).then(|| format!("<{}>", self.environments.join("|")));
+        std::iter::once(self.full_name()).chain(params).chain(env).collect::<Vec<_>>().join(" ")
     }
 
     /// Whether some step may change something.
@@ -317,8 +336,9 @@ pub struct Schedule {
     /// IANA time zone; UTC without.
     #[serde(default)]
     pub zone: Option<String>,
-    /// The channel that hears of it.
-    pub channel: String,
+    /// The channel that hears of it; the pack's without.
+    #[serde(default)]
+    pub channel: Option<String>,
     /// Its arguments.
     #[serde(default)]
     pub args: Args,

@@ -37,6 +37,8 @@ pub struct Settings {
     pub channels: BTreeMap<String, Channel>,
     /// Teams by name.
     pub teams: BTreeMap<String, Team>,
+    /// What is said here of packs, by name.
+    pub packs: BTreeMap<String, PackSettings>,
     /// Alert sources by name.
     pub hooks: BTreeMap<String, HookSettings>,
     /// Names of the secrets that runbooks may use.
@@ -80,8 +82,11 @@ pub struct Person {
 /// How a person stands on a platform, as far as rights come from there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Whether their account was closed there.
+    /// Whether their account was closed there: then they have no rights anywhere.
     pub gone: bool,
+    /// Whether they are none of ours there: of another workspace, a guest, or nobody at all. Then they have no rights
+    /// through this platform, and keep those that they have elsewhere.
+    pub stranger: bool,
     /// Those of the asked groups that they are in.
     pub groups: Vec<String>,
 }
@@ -108,6 +113,28 @@ pub struct Team {
     pub rota: Option<Rota>,
     /// Groups of platforms that are kept equal to who is on call.
     pub groups: BTreeMap<Platform, String>,
+}
+
+/// What this installation says of a pack.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PackSettings {
+    /// Where its schedules and monitors speak; none and they sleep.
+    pub channel: Option<String>,
+    /// Values other than the pack's defaults.
+    pub values: BTreeMap<String, String>,
+    /// The secrets that its names stand for.
+    pub secrets: BTreeMap<String, String>,
+    /// What is different in an environment.
+    pub environments: BTreeMap<String, PackEnvironment>,
+}
+
+/// What is different for a pack in an environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PackEnvironment {
+    /// Values.
+    pub values: BTreeMap<String, String>,
+    /// The secrets that names stand for.
+    pub secrets: BTreeMap<String, String>,
 }
 
 /// An alert source.
@@ -157,11 +184,18 @@ impl Settings {
         self.people.get(person).is_some_and(|person| !person.standing.values().any(|standing| standing.gone))
     }
 
+    /// Whether somebody is one of us on this platform: known, and no stranger to it.
+    #[must_use]
+    pub fn knows_on(&self, person: &str, platform: Platform) -> bool {
+        let stranger = |person: &Person| person.standing.get(&platform).is_some_and(|standing| standing.stranger);
+        self.knows(person) && self.people.get(person).is_some_and(|person| !stranger(person))
+    }
+
     /// A person as an actor on a platform, with the roles that were given to them, those of their groups, and every role
     /// that these include; none for strangers. The one place that says who somebody is and what they hold.
     #[must_use]
     pub fn actor(&self, person: &str, platform: Platform) -> Option<Actor> {
-        let person = self.people.get(person).filter(|person| self.knows(&person.id))?;
+        let person = self.people.get(person).filter(|person| self.knows_on(&person.id, platform))?;
         let mut roles = BTreeSet::new();
         let mut todo = person.roles.clone();
         for (platform, standing) in &person.standing {
@@ -183,7 +217,7 @@ impl Settings {
         let mut most = self.clone();
         for person in most.people.values_mut() {
             let of = |platform: &Platform| self.groups.get(platform).into_iter().flat_map(BTreeMap::keys).cloned();
-            let full = |platform: &Platform| Standing { gone: false, groups: of(platform).collect() };
+            let full = |platform: &Platform| Standing { groups: of(platform).collect(), ..Standing::default() };
             person.standing = person.identities.keys().map(|platform| (*platform, full(platform))).collect();
         }
         most
@@ -213,6 +247,20 @@ impl Settings {
             expires: self.approval_expires,
             count: environment.map_or(0, |environment| environment.approvals),
         }
+    }
+
+    /// Where a pack speaks by itself: its own channel, if it has one.
+    #[must_use]
+    pub fn channel_of(&self, pack: &str) -> Option<&str> {
+        self.packs.get(pack)?.channel.as_deref()
+    }
+
+    /// The pack that speaks in a channel, or that is the first to be meant there.
+    #[must_use]
+    pub fn pack_in(&self, channel: &str) -> Option<&str> {
+        let own = self.packs.iter().find(|(_, pack)| pack.channel.as_deref() == Some(channel));
+        let named = || self.channels.get(channel)?.packs.first().map(String::as_str);
+        own.map(|(name, _)| name.as_str()).or_else(named)
     }
 
     /// A channel's id on a platform; on the console it is its name.

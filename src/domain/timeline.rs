@@ -43,6 +43,8 @@ super::text_enum! {
         Fired = "fired",
         /// An alert ended.
         AlertResolved = "alert_resolved",
+        /// Nobody answered in time, and others were called.
+        Escalated = "escalated",
         /// Somebody looks at it.
         Acknowledged = "acknowledged",
         /// The incident is over.

@@ -9,6 +9,7 @@ use super::Engine;
 use super::answer::Heard;
 use super::post::incident_stream;
 use super::start::Start;
+use crate::chat::card::Card;
 use crate::chat::cards;
 use crate::domain::actor::{Actor, Place, SERENO};
 use crate::domain::alert::Alert;
@@ -16,6 +17,7 @@ use crate::domain::incident::{Incident, IncidentBody, IncidentState};
 use crate::domain::policy;
 use crate::domain::run::Cause;
 use crate::domain::runbook::{Args, Effect, Invocation, Runbook};
+use crate::domain::settings::Settings;
 use crate::domain::severity::Severity;
 use crate::domain::timeline::EntryKind;
 use crate::hooks;
@@ -56,13 +58,21 @@ impl Engine {
                 None => groups.push((&alert.group_key, vec![alert])),
             }
         }
+        let channel = settings.hooks.get(hook).map(|hook| hook.channel.as_str()).unwrap_or_default();
         for (key, group) in groups {
-            self.take_group(&mut tx, hook, key, &group).await?;
+            self.take_group(&mut tx, channel, key, &group).await?;
         }
         tx.commit().await
     }
 
-    async fn take_group(self: &Arc<Self>, tx: &mut Tx, hook: &str, key: &str, group: &[&Alert]) -> Result<()> {
+    /// Takes the alerts of one group: opens, updates or closes its incident. A new one opens in `channel`.
+    pub(super) async fn take_group(
+        self: &Arc<Self>,
+        tx: &mut Tx,
+        channel: &str,
+        key: &str,
+        group: &[&Alert],
+    ) -> Result<()> {
         let known = incidents::of_group(tx, key).await?;
         let Some(worst) = group.iter().filter(|alert| alert.firing).min_by_key(|alert| alert.severity()) else {
             // A resolution of something that is not open has nothing to say.
@@ -74,7 +84,7 @@ impl Engine {
         if let Some(incident) = known {
             return self.update_incident(tx, incident, group).await;
         }
-        let opened = self.new_incident(hook, key, worst);
+        let opened = self.new_incident(channel, key, worst);
         let (incident, new) = incidents::open(tx, &opened).await?;
         if !new {
             return self.update_incident(tx, incident, group).await;
@@ -85,7 +95,7 @@ impl Engine {
         let stored = incidents::alerts(tx, &incident.id).await?;
         let incident = self.propose(tx, incident, &stored).await?;
         let settings = self.settings.load_full();
-        let card = cards::incident(self.desk(&settings), &incident, &stored);
+        let card = self.incident_card(&settings, &incident, &stored);
         self.post_as(tx, &incident.body.message, &incident.body.place, &card, None).await?;
         let stream = incident_stream(&incident.id);
         let body = json!({"title": incident.body.title, "severity": incident.severity, "group": key, "alerts": group});
@@ -93,9 +103,8 @@ impl Engine {
         self.diagnose(tx, &incident, &stored).await
     }
 
-    fn new_incident(&self, hook: &str, key: &str, worst: &Alert) -> Incident {
+    fn new_incident(&self, channel: &str, key: &str, worst: &Alert) -> Incident {
         let settings = self.settings.load();
-        let channel = settings.hooks.get(hook).map(|hook| hook.channel.clone()).unwrap_or_default();
         Incident {
             id: IncidentId::new(),
             group_key: key.to_owned(),
@@ -106,7 +115,7 @@ impl Engine {
             resolved_at: None,
             body: IncidentBody {
                 title: worst.title().to_owned(),
-                place: Place::channel(settings.platform_of(&channel), &channel),
+                place: Place::channel(settings.platform_of(channel), channel),
                 message: MessageId::new(),
                 commander: None,
                 resolved_by: None,
@@ -154,7 +163,7 @@ impl Engine {
             let body = json!({"by": "alerts", "after_ms": after.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX))});
             self.enter(tx, stream, SERENO, EntryKind::Resolved, body).await?;
         }
-        self.edit(tx, &incident.body.message, &cards::incident(desk, &incident, &alerts)).await
+        self.edit(tx, &incident.body.message, &self.incident_card(&settings, &incident, &alerts)).await
     }
 
     /// Chooses up to three runbooks to propose: those for the alert that change something, then those they name.
@@ -181,6 +190,13 @@ impl Engine {
             .collect();
         incidents::update(tx, &incident, IncidentState::Open).await?;
         Ok(incident)
+    }
+
+    /// An incident's root card, with what its pack's policy says of it.
+    fn incident_card(&self, settings: &Settings, incident: &Incident, alerts: &[Alert]) -> Card {
+        let catalog = self.catalog.load();
+        let pack = settings.pack_in(&incident.body.place.channel).and_then(|name| catalog.pack(name));
+        cards::incident(self.desk(settings), incident, alerts, pack.map(AsRef::as_ref))
     }
 
     /// Runs the read-only steps of the matching runbooks, in the thread.
@@ -229,7 +245,7 @@ impl Engine {
             },
         };
         incidents::open(tx, &incident).await?;
-        let card = cards::incident(self.desk(&heard.settings), &incident, &[]);
+        let card = self.incident_card(&heard.settings, &incident, &[]);
         self.post_as(tx, &incident.body.message, &incident.body.place, &card, Some(&heard.delivery)).await?;
         let body = json!({"title": title, "severity": severity, "declared": true});
         self.enter(tx, incident_stream(&incident.id), &heard.actor.id, EntryKind::Opened, body).await
@@ -274,7 +290,7 @@ impl Engine {
         }
         let desk = self.desk(&heard.settings);
         let alerts = incidents::alerts(tx, &incident.id).await?;
-        self.edit(tx, &incident.body.message, &cards::incident(desk, &incident, &alerts)).await?;
+        self.edit(tx, &incident.body.message, &self.incident_card(&heard.settings, &incident, &alerts)).await?;
         let card = cards::incident_line(desk, told.0, &heard.actor.id, "");
         self.post(tx, &incident.body.place.under(&incident.body.message), &card, Some(&heard.delivery)).await?;
         self.enter(tx, incident_stream(&incident.id), &heard.actor.id, told.1, json!({"state": incident.state})).await

@@ -80,7 +80,7 @@ impl Engine {
         let timeout = Duration::from_secs(step.body.step.timeout);
         let (live, recent) = Live::watched();
         let cx = StepContext {
-            tools: self.tools.clone(),
+            tools: planned.tools,
             idempotency_key,
             effect: step.body.step.effect,
             started_at: self.clock.now(),
@@ -187,6 +187,7 @@ impl Engine {
     /// Stops everything that runs in this process: it is about to end.
     pub(super) fn stop_all(&self) {
         self.lock_running().values().for_each(CancellationToken::cancel);
+        self.lock_looking().values().for_each(CancellationToken::cancel);
     }
 
     fn lock_running(&self) -> std::sync::MutexGuard<'_, std::collections::BTreeMap<(RunId, usize), CancellationToken>> {

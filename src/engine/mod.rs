@@ -9,11 +9,13 @@ mod built_in;
 mod choice;
 mod deliver;
 mod drive;
+mod escalate;
 mod execute;
 mod glass;
 mod handoff;
 mod house;
 mod keep_groups;
+mod monitor;
 mod plan;
 mod post;
 mod press;
@@ -29,6 +31,7 @@ mod tick;
 mod undo;
 mod watch;
 
+pub use approve::Waiting;
 pub use built_in::explain;
 pub use record::{Event, InForce};
 
@@ -89,6 +92,8 @@ pub struct Engine {
     wake: Wake,
     /// Steps that run in this process, and how to stop them.
     running: Mutex<BTreeMap<(RunId, usize), CancellationToken>>,
+    /// Monitors that look in this process, and how to stop them.
+    looking: Mutex<BTreeMap<String, CancellationToken>>,
     /// What platforms said of people.
     roster: roster::Roster,
     /// The groups that are kept equal to who is on call.
@@ -114,6 +119,7 @@ impl Engine {
             tools: parts.tools,
             wake: parts.wake,
             running: Mutex::default(),
+            looking: Mutex::default(),
             roster: roster::Roster::default(),
             kept: keep_groups::Kept::default(),
             tasks: TaskTracker::new(),

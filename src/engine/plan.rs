@@ -7,13 +7,14 @@ use serde_json::{Map, Value, json};
 use super::Engine;
 use super::answer::DryRun;
 use crate::command::Request;
+use crate::domain::pack;
 use crate::domain::plan::{Plan, PlannedStep};
 use crate::domain::run::Run;
-use crate::domain::runbook::{Args, Effect, Step};
+use crate::domain::runbook::{Args, Effect, Runbook, Step};
 use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Outcome, StepRun};
 use crate::domain::template::{self, TemplateError};
-use crate::executor::{self, Action};
+use crate::executor::{self, Action, Tools};
 use crate::store::{Result, runs, steps};
 
 /// Why a step has no plan now.
@@ -24,8 +25,18 @@ pub(super) enum NoPlan {
     Why(Sentence),
 }
 
-/// An action ready to run, with what it would do.
+/// What a step is planned with.
+pub(super) struct Scope {
+    /// What placeholders may name.
+    pub names: Value,
+    /// What its action works with: in an environment, a secret's name stands for that environment's secret.
+    pub tools: Tools,
+}
+
+/// An action ready to run, with what it works with and what it would do.
 pub(super) struct Planned {
+    /// What it works with.
+    pub tools: Tools,
     /// The action.
     pub action: Box<dyn Action>,
     /// What it would do.
@@ -40,9 +51,9 @@ impl Engine {
         name: &str,
         with: &Value,
         declared: Effect,
-        scope: &Value,
+        scope: &Scope,
     ) -> std::result::Result<Planned, NoPlan> {
-        let filled = template::fill(with, scope).map_err(|error| match error {
+        let filled = template::fill(with, &scope.names).map_err(|error| match error {
             // The catalogue knows every name, so what has no value yet will have one: a fact, or a choice to be made.
             TemplateError::Unknown(_) => NoPlan::Later,
             other => NoPlan::Why(other.said()),
@@ -50,24 +61,24 @@ impl Engine {
         let spec = executor::find(name).ok_or_else(|| NoPlan::Why(sentence!("action.unknown", name)))?;
         let action = (spec.parse)(&filled).map_err(NoPlan::Why)?;
         let effect = action.effect(Some(declared)).map_err(NoPlan::Why)?;
-        let plan = executor::plan(action.as_ref(), &self.tools, effect).await.map_err(NoPlan::Why)?;
-        Ok(Planned { action, plan })
+        let plan = executor::plan(action.as_ref(), &scope.tools, effect).await.map_err(NoPlan::Why)?;
+        Ok(Planned { tools: scope.tools.clone(), action, plan })
     }
 
     /// Plans a step of a run.
-    pub(super) async fn plan_step(&self, step: &Step, scope: &Value) -> std::result::Result<Planned, NoPlan> {
+    pub(super) async fn plan_step(&self, step: &Step, scope: &Scope) -> std::result::Result<Planned, NoPlan> {
         self.plan_action(&step.action, &step.with, step.effect, scope).await
     }
 
     /// Plans what would undo a step, where that can be told beforehand.
-    pub(super) async fn plan_undo(&self, step: &Step, scope: &Value) -> Option<Plan> {
+    pub(super) async fn plan_undo(&self, step: &Step, scope: &Scope) -> Option<Plan> {
         let undo = step.undo.as_ref()?;
         self.plan_action(&undo.action, &undo.with, step.effect, scope).await.ok().map(|planned| planned.plan)
     }
 
     /// Plans a whole runbook, and says of each step that cannot be planned yet why.
     pub(super) async fn dry_run(self: &Arc<Self>, request: &Request, by: &str) -> DryRun {
-        let scope = scope_of(&request.args, request.env.as_deref(), by);
+        let scope = self.scope_of(&request.book, (&request.args, request.env.as_deref()), by);
         let (mut planned, mut open) = (Vec::new(), Vec::new());
         for (position, step) in request.book.steps.iter().enumerate() {
             match self.plan_step(step, &scope).await {
@@ -86,7 +97,7 @@ impl Engine {
 
     /// What placeholders of a run's steps may name: arguments, environment, the run, and the facts of steps that are
     /// done; of an undo run, the facts of the run that it undoes.
-    pub(super) async fn scope(&self, run: &Run, own: &[StepRun]) -> Result<Value> {
+    pub(super) async fn scope(&self, run: &Run, own: &[StepRun]) -> Result<Scope> {
         let mut facts = Map::new();
         if let Some(undone) = &run.body.undo_of {
             let mut db = self.store.read().await?;
@@ -95,10 +106,23 @@ impl Engine {
             }
         }
         add_facts(&mut facts, own);
-        let mut scope = scope_of(&run.body.args, run.body.env.as_deref(), &run.body.by.id);
-        scope["run"]["id"] = json!(run.id);
-        scope["steps"] = Value::Object(facts);
+        let given = (&run.body.args, run.body.env.as_deref());
+        let mut scope = self.scope_of(&run.body.runbook, given, &run.body.by.id);
+        scope.names["run"]["id"] = json!(run.id);
+        scope.names["steps"] = Value::Object(facts);
         Ok(scope)
+    }
+
+    /// What placeholders may name before a run exists: arguments, environment, the pack's values; and what actions work
+    /// with there.
+    pub(super) fn scope_of(&self, book: &Runbook, (args, env): (&Args, Option<&str>), by: &str) -> Scope {
+        let settings = self.settings.load();
+        let over = settings.packs.get(&book.pack);
+        let mut names: Map<String, Value> = args.clone().into_iter().collect();
+        names.insert("env".to_owned(), json!(env.unwrap_or_default()));
+        names.insert("values".to_owned(), Value::Object(pack::values(&book.values, over, env)));
+        names.insert("run".to_owned(), json!({"by": by, "id": "dry-run"}));
+        Scope { names: Value::Object(names), tools: self.tools.naming(&pack::secrets(over, env)) }
     }
 }
 
@@ -108,12 +132,4 @@ fn add_facts(facts: &mut Map<String, Value>, steps: &[StepRun]) {
             facts.insert(step.body.step.id.clone(), report.facts.clone());
         }
     }
-}
-
-/// What placeholders may name before a run exists.
-pub(super) fn scope_of(args: &Args, env: Option<&str>, by: &str) -> Value {
-    let mut scope: Map<String, Value> = args.clone().into_iter().collect();
-    scope.insert("env".to_owned(), json!(env.unwrap_or_default()));
-    scope.insert("run".to_owned(), json!({"by": by, "id": "dry-run"}));
-    Value::Object(scope)
 }

@@ -41,9 +41,11 @@ impl Engine {
             return Ok(false);
         }
         let settings = self.settings.load_full();
+        let channel = schedule.channel.as_deref().or_else(|| settings.channel_of(&book.pack));
+        let Some(channel) = channel else { return Ok(false) };
         let invocation =
             Invocation { runbook: book.full_name(), args: schedule.args.clone(), env: schedule.env.clone() };
-        let Ok(request) = self.check(&settings, &invocation, &Args::new(), Some(&schedule.channel)) else {
+        let Ok(request) = self.check(&settings, &invocation, &Args::new(), Some(channel)) else {
             return Ok(false);
         };
         let mut tx = self.store.begin().await?;
@@ -54,7 +56,7 @@ impl Engine {
             request,
             by: Actor::sereno(),
             cause: Cause::Schedule,
-            place: Place::channel(settings.platform_of(&schedule.channel), &schedule.channel),
+            place: Place::channel(settings.platform_of(channel), channel),
             reply_to: None,
             incident: None,
             parent: None,

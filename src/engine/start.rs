@@ -50,7 +50,7 @@ impl Engine {
     ) -> Result<std::result::Result<RunId, RunId>> {
         let now = self.clock.now();
         let id = RunId::new();
-        let mut lock = lock_key(&start);
+        let mut lock = self.lock_key(&start);
         if let Some(key) = &lock
             && let Err(holder) = locks::take(tx, key, &id, now).await?
         {
@@ -97,6 +97,22 @@ impl Engine {
         });
         self.enter(tx, stream_of(&run), &run.body.by.id, EntryKind::Asked, body).await?;
         Ok(Ok(id))
+    }
+
+    /// What a run locks: what its runbook says, or the runbook in its environment; nothing when it only reads.
+    fn lock_key(&self, start: &Start) -> Option<String> {
+        let Request { book, args, env } = &start.request;
+        let reads = start.cause == Cause::Diagnosis || !book.steps.iter().any(|step| step.effect > Effect::Read);
+        if reads {
+            return None;
+        }
+        let scope = self.scope_of(book, (args, env.as_deref()), &start.by.id);
+        let own = book.lock.as_ref().and_then(|Template(text)| template::fill(&json!(text), &scope.names).ok());
+        let key = own.map_or_else(
+            || format!("{} {}", book.full_name(), env.as_deref().unwrap_or("")),
+            |key| crate::domain::expect::show(&key),
+        );
+        Some(key.trim().to_owned())
     }
 
     /// Brings a run's card up to date with everything that is stored of it.
@@ -198,20 +214,4 @@ pub(super) fn waiting(run: &RunId, position: usize, step: &Step) -> StepRun {
             ended_at: None,
         },
     }
-}
-
-/// What a run locks: what its runbook says, or the runbook in its environment; nothing when it only reads.
-fn lock_key(start: &Start) -> Option<String> {
-    let Request { book, args, env } = &start.request;
-    let reads = start.cause == Cause::Diagnosis || !book.steps.iter().any(|step| step.effect > Effect::Read);
-    if reads {
-        return None;
-    }
-    let scope = super::plan::scope_of(args, env.as_deref(), &start.by.id);
-    let own = book.lock.as_ref().and_then(|Template(text)| template::fill(&json!(text), &scope).ok());
-    let key = own.map_or_else(
-        || format!("{} {}", book.full_name(), env.as_deref().unwrap_or("")),
-        |key| crate::domain::expect::show(&key),
-    );
-    Some(key.trim().to_owned())
 }

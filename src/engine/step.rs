@@ -83,7 +83,7 @@ impl Engine {
     }
 
     /// Done is only what did what was expected of it.
-    fn judge(&self, step: &Step, verdicts: &mut Vec<Verdict>, outcome: Outcome) -> Outcome {
+    pub(super) fn judge(&self, step: &Step, verdicts: &mut Vec<Verdict>, outcome: Outcome) -> Outcome {
         let Outcome::Done(report) = outcome else {
             verdicts.clear();
             return outcome;

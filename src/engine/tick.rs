@@ -17,6 +17,8 @@ impl Engine {
         done += self.offer_glass().await?;
         done += self.change_shifts().await?;
         done += self.run_schedules().await?;
+        done += self.look_at_monitors().await?;
+        done += self.escalate().await?;
         done += self.post_head().await?;
         // Not counted: however much there is to forget, it is done a batch at a time.
         self.forget().await?;

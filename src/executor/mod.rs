@@ -1,24 +1,41 @@
 //! Port 2: actions. One file an action, one line in [`ACTIONS`]; help, schema, docs and tests iterate over it.
 //! Knows nothing of chat, store or engine.
 
+pub mod alertmanager;
 mod ask;
+mod attempt;
 #[cfg(feature = "docker")]
 pub mod compose;
+pub mod dns;
 #[cfg(feature = "docker")]
 pub mod docker;
+pub mod file;
+pub mod host;
 pub mod http;
+mod jwt;
 pub mod live;
+mod loki;
+#[cfg(feature = "mongo")]
+pub mod mongo;
+mod net;
 mod note;
 pub mod output;
 pub mod process;
+pub mod prometheus;
+mod quoted;
 mod redact;
+pub mod redis;
 mod runbook;
 mod shell;
+pub mod smtp;
 pub mod sql;
+mod tcp;
 pub mod terraform;
+mod tls;
 mod tool;
 pub mod value;
 mod wait;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -92,6 +109,19 @@ pub static ACTIONS: &[ActionSpec] = &[
     terraform::SPEC,
     #[cfg(feature = "docker")] docker::SPEC,
     #[cfg(feature = "docker")] compose::SPEC,
+    redis::SPEC,
+    #[cfg(feature = "mongo")] mongo::SPEC,
+    prometheus::SPEC,
+    alertmanager::SPEC,
+    loki::SPEC,
+    tls::SPEC,
+    tcp::SPEC,
+    dns::SPEC,
+    host::SPEC,
+    file::SPEC,
+    jwt::SPEC,
+    smtp::SPEC,
+    webhook::SPEC,
 ];
 
 /// What the Docker engine says of itself, for `doctor`.
@@ -104,7 +134,7 @@ pub async fn docker_version(tools: &Tools) -> Result<String, Sentence> {
     #[cfg(not(feature = "docker"))]
     {
         let _ = tools;
-        Err(sentence!("docker.left_out"))
+        Err(sentence!("action.docker_left_out"))
     }
 }
 
@@ -116,7 +146,7 @@ pub async fn compose_version() -> Result<String, Sentence> {
     #[cfg(feature = "docker")]
     return compose::version().await;
     #[cfg(not(feature = "docker"))]
-    Err(sentence!("docker.left_out"))
+    Err(sentence!("action.docker_left_out"))
 }
 
 /// The action with this name.
@@ -146,6 +176,19 @@ impl Tools {
         let named = secrets.iter().map(|(name, secret)| (name.as_str(), secret));
         let redactor = Redactor::new(named.chain(extra.iter().map(|(name, secret)| (name.as_str(), secret))));
         Self { secrets: Arc::new(secrets), docker_host, docker_run: false, redactor: Arc::new(redactor) }
+    }
+
+    /// The same, where these names stand for secrets with other names. All are known to the redactor.
+    #[must_use]
+    pub fn naming(&self, names: &BTreeMap<String, String>) -> Self {
+        let mut tools = self.clone();
+        let stand_for = |secret: &String| self.secrets.get(secret).cloned();
+        let found = names.iter().filter_map(|(name, secret)| Some((name.clone(), stand_for(secret)?)));
+        let found: Vec<_> = found.collect();
+        if !found.is_empty() {
+            Arc::make_mut(&mut tools.secrets).extend(found);
+        }
+        tools
     }
 }
 

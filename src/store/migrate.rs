@@ -12,6 +12,7 @@ use super::{Db, Result, Store, StoreError};
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "tables", include_str!("../../migrations/0001_tables.sql")),
     (2, "retention", include_str!("../../migrations/0002_retention.sql")),
+    (3, "monitors", include_str!("../../migrations/0003_monitors.sql")),
 ];
 /// Where the driver keeps what was applied.
 const APPLIED: &str = "_sqlx_migrations";

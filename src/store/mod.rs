@@ -14,6 +14,7 @@ pub mod inbox;
 pub mod incidents;
 pub mod locks;
 pub mod messages;
+pub mod monitors;
 pub mod retention;
 pub mod reviews;
 pub mod runs;
@@ -40,6 +41,7 @@ pub fn statements() -> Vec<&'static str> {
         incidents::STATEMENTS,
         locks::STATEMENTS,
         messages::STATEMENTS,
+        monitors::STATEMENTS,
         retention::STATEMENTS,
         reviews::STATEMENTS,
         runs::STATEMENTS,

@@ -133,6 +133,7 @@ pub fn settings() -> Settings {
         .into(),
         channels: [("#infra".to_owned(), Channel::default()), ("#shop".to_owned(), Channel::default())].into(),
         teams: BTreeMap::new(),
+        packs: Default::default(),
         hooks: BTreeMap::new(),
         secrets: ["shop_api".to_owned()].into(),
         approver_roles: vec!["lead".into()],

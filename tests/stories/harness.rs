@@ -44,6 +44,7 @@ channels:
 teams:
   infra: { channel: "#infra", rota: { zone: UTC, start: "2026-03-02T09:00", order: [ana, leo] } }
 break_glass: { after: 5m, severities: [P0, P1], announce: ["#all"] }
+packs: { shop: { channel: "#infra" } }
 secrets:
   canary: { value: "canary-7f3a/sec+ret" }
 hooks:

@@ -5,6 +5,7 @@ mod books;
 mod crash;
 mod harness;
 mod incidents;
+mod monitors;
 mod on_call;
 mod retention;
 mod roster;

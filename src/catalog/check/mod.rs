@@ -10,6 +10,9 @@ mod schedule;
 mod steps;
 mod variables;
 
+pub(super) use params::span_in;
+pub(super) use schedule::{args as typed_args, environment};
+
 use std::ops::Range;
 
 use minijinja::context;
@@ -21,6 +24,7 @@ use super::written::Written;
 use crate::domain::actor::{Actor, Platform};
 use crate::domain::digest;
 use crate::domain::nearest::nearest;
+use crate::domain::pack::Pack;
 use crate::domain::runbook::{AlertMatch, BUILT_IN, Runbook};
 use crate::domain::settings::Settings;
 use crate::domain::template::Template;
@@ -51,7 +55,7 @@ impl<'a> Ground<'a> {
 }
 
 /// Checks one file. The runbook is there whenever its shape can be made out, also when something is wrong with it.
-pub fn file(sheet: &mut Sheet, tree: Node<Range<usize>>, pack: &str, ground: &Ground<'_>) -> Option<Runbook> {
+pub fn file(sheet: &mut Sheet, tree: Node<Range<usize>>, pack: &Pack, ground: &Ground<'_>) -> Option<Runbook> {
     let mut value = sheet.place(tree);
     shape(sheet, &mut value, &super::schema::written(), "");
     let written: Written = match serde_json::from_value(value) {
@@ -64,20 +68,22 @@ pub fn file(sheet: &mut Sheet, tree: Node<Range<usize>>, pack: &str, ground: &Gr
     head(sheet, &written);
     places(sheet, &written, ground);
     let params = params::check(sheet, &written);
-    let names = Names::new(&written, &params);
+    let names = Names::new(&written, &params, &pack.values);
     let lock = written.lock.map(|text| {
         variables::check(sheet, "/lock", &Value::String(text.clone()), &names, variables::Moment::Start);
         Template(text)
     });
-    let fields = steps::Fields { names: &names, params: &params, env: written.environments.first(), ground };
+    let fields = steps::Fields { names: &names, params: &params, env: written.environments.first(), pack, ground };
     let steps = steps::check(sheet, written.steps, &fields);
     flow::check(sheet, &steps, &params);
     people::checkers(sheet, &steps, ground);
     let mut book = Runbook {
-        pack: pack.to_owned(),
+        pack: pack.name.clone(),
+        values: pack.values.clone(),
         name: written.name,
         summary: written.summary,
         about: written.about,
+        source: written.source,
         params,
         environments: written.environments,
         channels: written.channels,
@@ -93,13 +99,13 @@ pub fn file(sheet: &mut Sheet, tree: Node<Range<usize>>, pack: &str, ground: &Gr
     };
     book.schedule = schedule::check(sheet, written.schedule, &book, ground);
     book.allow = people::allow(sheet, written.allow, &book, ground);
-    book.approval = people::approval(sheet, written.approval, &book, ground);
+    book.approval = people::approval(sheet, written.approval, (&book, &names), ground);
     people::feasible(sheet, &book, ground);
     Some(book)
 }
 
 /// Reports every misfit between a value at `at` and a schema, and repairs them.
-fn shape(sheet: &mut Sheet, value: &mut Value, schema: &Value, at: &str) {
+pub(super) fn shape(sheet: &mut Sheet, value: &mut Value, schema: &Value, at: &str) {
     let before = value.clone();
     for misfit in fit(value, schema) {
         let place = format!("{at}{}", misfit.at);
@@ -133,7 +139,7 @@ fn shape(sheet: &mut Sheet, value: &mut Value, schema: &Value, at: &str) {
 }
 
 /// A word that people type or that placeholders use.
-fn is_name(word: &str) -> bool {
+pub(super) fn is_name(word: &str) -> bool {
     word.len() <= 40
         && word.starts_with(|c: char| c.is_ascii_lowercase())
         && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'))
@@ -162,7 +168,7 @@ fn head(sheet: &mut Sheet, written: &Written) {
 }
 
 /// Text that people read: there, and without placeholders, which nobody would fill.
-fn plain(sheet: &mut Sheet, at: &str, text: &str) {
+pub(super) fn plain(sheet: &mut Sheet, at: &str, text: &str) {
     if text.trim().is_empty() {
         sheet.value(at, "empty", context! {});
     } else if text.contains("{{") {
@@ -189,7 +195,7 @@ fn words(sheet: &mut Sheet, at: &str, list: &[String], known: &[&str], what: &st
 }
 
 /// A word is known, or `check.<what>` is reported with the nearest that is.
-fn known_word(sheet: &mut Sheet, at: &str, word: &str, known: &[&str], what: &str) -> bool {
+pub(super) fn known_word(sheet: &mut Sheet, at: &str, word: &str, known: &[&str], what: &str) -> bool {
     let found = known.contains(&word);
     if !found {
         let near = nearest(word, known.iter().copied()).into_iter().next();

@@ -11,7 +11,7 @@ use crate::domain::runbook::{Param, ParamKind};
 use crate::domain::span;
 
 /// Names that placeholders already use.
-const RESERVED: &[&str] = &["env", "steps", "run"];
+const RESERVED: &[&str] = &["env", "steps", "run", "values"];
 /// Most characters of a text that says no `max`.
 const TEXT_MAX: usize = 200;
 /// Longest span that says no `max`, in seconds.

@@ -4,6 +4,7 @@
 use regex_syntax::hir::{Class, Hir, HirKind};
 use serde_json::{Map, Value, json};
 
+use crate::domain::pack::Values;
 use crate::domain::runbook::{Param, ParamKind};
 use crate::domain::template;
 
@@ -13,18 +14,22 @@ const FINDINGS: &[fn() -> Value] = &[|| json!("1"), || json!(1), || json!(true)]
 /// Fills a value's placeholders with samples: once for each kind of thing that findings may be, or once when it uses
 /// none. Placeholders that cannot be filled leave nothing.
 #[must_use]
-pub fn fillings(with: &Value, params: &[Param], env: Option<&String>) -> Vec<Value> {
+pub fn fillings(with: &Value, params: &[Param], values: &Values, env: Option<&String>) -> Vec<Value> {
     let paths = template::paths(with).unwrap_or_default();
     let open = paths.iter().any(|path| path.starts_with("steps."));
     let tries = if open { FINDINGS } else { &FINDINGS[..1] };
-    tries.iter().filter_map(|finding| template::fill(with, &scope(&paths, params, env, &finding())).ok()).collect()
+    tries
+        .iter()
+        .filter_map(|finding| template::fill(with, &scope(&paths, (params, values), env, &finding())).ok())
+        .collect()
 }
 
-fn scope(paths: &[String], params: &[Param], env: Option<&String>, finding: &Value) -> Value {
+fn scope(paths: &[String], (params, values): (&[Param], &Values), env: Option<&String>, finding: &Value) -> Value {
     let mut scope = Map::new();
     for param in params {
         scope.insert(param.name.clone(), param.default.clone().unwrap_or_else(|| sample(&param.kind)));
     }
+    scope.insert("values".to_owned(), Value::Object(values.clone()));
     scope.insert("env".to_owned(), env.map_or(Value::Null, |env| json!(env)));
     scope.insert("run".to_owned(), json!({"id": "01ARZ3NDEKTSV4RRFFQ69G5FAV", "by": "ana"}));
     for path in paths.iter().filter(|path| path.starts_with("steps.")) {
@@ -108,11 +113,11 @@ mod tests {
     #[test]
     fn findings_are_tried_as_text_number_and_truth() {
         let with = json!({"n": "{{ steps.look.rows.0.id }}", "t": "{{ steps.look.rows }}"});
-        let filled = fillings(&with, &[], None);
+        let filled = fillings(&with, &[], &Values::new(), None);
         assert_eq!(
             filled.iter().map(|with| with["n"].clone()).collect::<Vec<_>>(),
             [json!("1"), json!(1), json!(true)]
         );
-        assert_eq!(fillings(&json!({"a": 1}), &[], None), [json!({"a": 1})]);
+        assert_eq!(fillings(&json!({"a": 1}), &[], &Values::new(), None), [json!({"a": 1})]);
     }
 }

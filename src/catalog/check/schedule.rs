@@ -31,13 +31,16 @@ fn one(sheet: &mut Sheet, at: &str, schedule: written::Schedule, book: &Runbook,
         sheet.value(&child(at, "zone"), "zone", context! { name => zone, near });
     }
     let channels: Vec<&str> = ground.settings.channels.keys().map(String::as_str).collect();
-    known_word(sheet, &child(at, "channel"), &schedule.channel, &channels, "channel");
+    if let Some(channel) = &schedule.channel {
+        known_word(sheet, &child(at, "channel"), channel, &channels, "channel");
+    }
     environment(sheet, at, schedule.env.as_deref(), book);
     let args = args(sheet, at, &schedule.args, book);
     Schedule { cron: schedule.cron, zone: schedule.zone, channel: schedule.channel, args, env: schedule.env }
 }
 
-fn environment(sheet: &mut Sheet, at: &str, env: Option<&str>, book: &Runbook) {
+/// The environment of a runbook that nobody types: there if it has any.
+pub fn environment(sheet: &mut Sheet, at: &str, env: Option<&str>, book: &Runbook) {
     match env {
         None if !book.environments.is_empty() => sheet.value(at, "missing_key", context! { name => "env" }),
         None => {}
@@ -49,7 +52,8 @@ fn environment(sheet: &mut Sheet, at: &str, env: Option<&str>, book: &Runbook) {
     }
 }
 
-fn args(sheet: &mut Sheet, at: &str, given: &Args, book: &Runbook) -> Args {
+/// Arguments that nobody types: known, typed, and all that are needed.
+pub fn args(sheet: &mut Sheet, at: &str, given: &Args, book: &Runbook) -> Args {
     let args_at = child(at, "args");
     let names: Vec<&str> = book.params.iter().map(|param| param.name.as_str()).collect();
     let mut args = Args::new();

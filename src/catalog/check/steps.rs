@@ -10,6 +10,7 @@ use super::{Ground, is_name, known_word, plain, sample, shape};
 use crate::catalog::report::{Sheet, child};
 use crate::catalog::written;
 use crate::domain::expect::Expect;
+use crate::domain::pack::{self, Pack};
 use crate::domain::runbook::{Branch, Effect, Param, Retry, Step, Undo};
 use crate::domain::template;
 use crate::executor::{Action, ActionSpec};
@@ -33,6 +34,8 @@ pub struct Fields<'a> {
     pub params: &'a [Param],
     /// An environment to try, if there are any.
     pub env: Option<&'a String>,
+    /// Its values and secrets.
+    pub pack: &'a Pack,
     /// Actions, roles, secrets.
     pub ground: &'a Ground<'a>,
 }
@@ -131,7 +134,7 @@ fn action(sheet: &mut Sheet, call: &Call<'_>, declared: Option<Effect>, fields: 
     let spec = fields.ground.actions.iter().find(|spec| spec.name == call.action)?;
     literal(sheet, &with_at, call.with, spec);
     let (action, filled) = if sound { parse(sheet, &with_at, call.with, spec, fields) } else { None }?;
-    secrets(sheet, &with_at, (call.with, &filled), &action.secrets(), fields.ground);
+    secrets(sheet, &with_at, (call.with, &filled), &action.secrets(), fields);
     let effect = action.effect(declared);
     effect
         .map_err(|detail| {
@@ -155,7 +158,9 @@ fn parse(
     fields: &Fields<'_>,
 ) -> Option<(Box<dyn Action>, Value)> {
     let schema = (spec.schema)();
-    let filled = sample::fillings(with, fields.params, fields.env);
+    let over = fields.ground.settings.packs.get(&fields.pack.name);
+    let values = pack::values(&fields.pack.values, over, fields.env.map(String::as_str));
+    let filled = sample::fillings(with, fields.params, &values, fields.env);
     let fits = |with: &Value| crate::catalog::shape::fit(&mut with.clone(), &schema).is_empty();
     let mut refused = None;
     for with in filled.iter().filter(|with| fits(with)) {
@@ -187,8 +192,8 @@ fn literal(sheet: &mut Sheet, at: &str, with: &Value, spec: &ActionSpec) {
 
 /// Secrets that the action refers to: known, and named by the file alone. Other fields may be called `secret` too, so
 /// only what the action itself takes for one counts.
-fn secrets(sheet: &mut Sheet, at: &str, fields: (&Value, &Value), named: &[String], ground: &Ground<'_>) {
-    match fields {
+fn secrets(sheet: &mut Sheet, at: &str, pair: (&Value, &Value), named: &[String], fields: &Fields<'_>) {
+    match pair {
         (Value::Object(written), Value::Object(filled)) => {
             for (key, (written, filled)) in written.iter().filter_map(|(key, w)| Some((key, (w, filled.get(key)?)))) {
                 let place = child(at, key);
@@ -196,16 +201,17 @@ fn secrets(sheet: &mut Sheet, at: &str, fields: (&Value, &Value), named: &[Strin
                 match name {
                     Some(_) if written != filled => sheet.value(&place, "literal", context! { name => key }),
                     Some(name) => {
-                        let known: Vec<&str> = ground.settings.secrets.iter().map(String::as_str).collect();
+                        let known = fields.ground.settings.secrets.iter().chain(fields.pack.secrets.keys());
+                        let known: Vec<&str> = known.map(String::as_str).collect();
                         known_word(sheet, &place, name, &known, "secret");
                     }
-                    None => secrets(sheet, &place, (written, filled), named, ground),
+                    None => secrets(sheet, &place, (written, filled), named, fields),
                 }
             }
         }
         (Value::Array(written), Value::Array(filled)) => {
             for (index, pair) in written.iter().zip(filled).enumerate() {
-                secrets(sheet, &child(at, index), pair, named, ground);
+                secrets(sheet, &child(at, index), pair, named, fields);
             }
         }
         _ => {}

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::catalog::report::{Sheet, child};
 use crate::catalog::written::Written;
 use crate::domain::nearest::nearest;
+use crate::domain::pack::Values;
 use crate::domain::runbook::{Param, ParamKind};
 use crate::domain::template;
 
@@ -28,24 +29,27 @@ pub struct Names {
     steps: Vec<String>,
     /// Whether there is an environment.
     env: bool,
+    /// The pack's values.
+    values: Vec<String>,
 }
 
 impl Names {
     /// What this runbook's placeholders may name.
-    pub fn new(written: &Written, params: &[Param]) -> Self {
+    pub fn new(written: &Written, params: &[Param], values: &Values) -> Self {
         let steps: Vec<String> = written.steps.iter().map(|step| step.id.clone()).collect();
         let known = |param: &Param| match &param.kind {
             ParamKind::From { step, .. } => Some(steps.iter().position(|id| id == step).unwrap_or(0)),
             _ => None,
         };
         let params = params.iter().map(|param| (param.name.clone(), known(param))).collect();
-        Self { params, steps, env: !written.environments.is_empty() }
+        Self { params, steps, env: !written.environments.is_empty(), values: values.keys().cloned().collect() }
     }
 
     /// Every name, for hints.
     fn all(&self, moment: Moment) -> Vec<String> {
         let mut all: Vec<String> = self.params.iter().map(|(name, _)| name.clone()).collect();
         all.extend(self.env.then(|| "env".to_owned()));
+        all.extend(self.values.iter().map(|name| format!("values.{name}")));
         all.extend(["run.id".to_owned(), "run.by".to_owned()]);
         all.extend(self.steps.iter().take(before(moment)).map(|id| format!("steps.{id}.…")));
         all
@@ -107,6 +111,7 @@ fn check_path(sheet: &mut Sheet, at: &str, path: &str, names: &Names, moment: Mo
     let known = match path.split('.').collect::<Vec<_>>().as_slice() {
         ["env"] => names.env,
         ["run", "id" | "by"] => true,
+        ["values", name] => names.values.iter().any(|known| known == name),
         ["steps", id, fact, ..] => match names.steps.iter().position(|known| known == id) {
             Some(position) if position < before(moment) => !fact.is_empty(),
             Some(_) => return too_early(sheet, id),

@@ -1,5 +1,7 @@
 //! The root card of an incident, edited to show its present state, and the list of open ones.
 
+use std::time::Duration;
+
 use minijinja::context;
 
 use super::run::proposal;
@@ -7,14 +9,16 @@ use super::{Desk, clock_time, span};
 use crate::chat::card::{Card, Press, Table, Tone};
 use crate::domain::alert::Alert;
 use crate::domain::incident::{Incident, IncidentState};
+use crate::domain::pack::Pack;
 use crate::domain::severity::Severity;
+use crate::domain::span::written;
 
 /// Alerts shown on the card; the rest is counted.
 const SHOWN: usize = 8;
 
-/// The root card.
+/// The root card, with what a policy says of it.
 #[must_use]
-pub fn incident(desk: Desk<'_>, incident: &Incident, alerts: &[Alert]) -> Card {
+pub fn incident(desk: Desk<'_>, incident: &Incident, alerts: &[Alert], policy: Option<&Pack>) -> Card {
     let state = incident.state;
     let mut card = Card {
         title: desk.say(
@@ -46,6 +50,9 @@ pub fn incident(desk: Desk<'_>, incident: &Incident, alerts: &[Alert]) -> Card {
         card = card.field(desk.get("field_resolved"), desk.say("resolved_after", values));
         return card;
     }
+    if let Some(policy) = policy {
+        card = with_policy(desk, card, incident, policy);
+    }
     card.body.extend(alerts.iter().filter(|alert| alert.firing).filter_map(description).take(2));
     if state == IncidentState::Open {
         card.buttons.push(desk.button("acknowledge", Press::Acknowledge(incident.id.clone())));
@@ -53,6 +60,36 @@ pub fn incident(desk: Desk<'_>, incident: &Incident, alerts: &[Alert]) -> Card {
     card.buttons.extend(incident.body.proposals.iter().take(3).enumerate().map(|(index, next)| proposal(index, next)));
     if alerts.is_empty() || state == IncidentState::Acknowledged {
         card.buttons.push(desk.button("resolve", Press::Resolve(incident.id.clone())));
+    }
+    card
+}
+
+/// What the severity means here, until when it must be answered and over, and whom to call.
+fn with_policy(desk: Desk<'_>, mut card: Card, incident: &Incident, policy: &Pack) -> Card {
+    let until = |seconds: u64| clock_time(incident.opened_at.after(Duration::from_secs(seconds)), desk.now);
+    if let Some(target) = policy.severities.get(&incident.severity) {
+        card = card.field(incident.severity.as_str(), target.means.as_str());
+        if incident.state == IncidentState::Open {
+            card = card.field(desk.get("field_answer_by"), until(target.respond));
+        }
+        if let Some(resolve) = target.resolve {
+            card = card.field(desk.get("field_over_by"), until(resolve));
+        }
+    }
+    let objectives = policy.objectives.iter().map(|objective| {
+        let (rto, rpo) = (written(objective.rto), written(objective.rpo));
+        desk.say("objective", context! { name => objective.name.as_str(), rto, rpo })
+    });
+    let contacts = policy.contacts.iter().map(|contact| {
+        desk.say(
+            "contact",
+            context! { who => contact.who.as_str(), how => contact.how.as_str(), when => contact.when.as_deref() },
+        )
+    });
+    for (key, lines) in [("field_objectives", objectives.collect::<Vec<_>>()), ("field_contacts", contacts.collect())] {
+        if !lines.is_empty() {
+            card = card.field(desk.get(key), lines.join("; "));
+        }
     }
     card
 }

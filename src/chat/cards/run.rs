@@ -31,6 +31,7 @@ pub fn run(desk: Desk<'_>, view: &RunView<'_>) -> Card {
     if let Some((_, found)) = &verdict {
         stands = format!("{stands}, {found}");
     }
+    let well = verdict.as_ref().is_some_and(|(tone, _)| *tone == Tone::Good);
     let key = if view.run.body.cause == Cause::Diagnosis { "diagnosis_title" } else { "run_title" };
     let mut card = Card {
         title: desk.say(key, context! { command => view.run.body.command_line(), state => stands }),
@@ -41,6 +42,10 @@ pub fn run(desk: Desk<'_>, view: &RunView<'_>) -> Card {
         link: Some(format!("/runs/{}", view.run.id)),
         ..Card::default()
     };
+    if well && view.run.body.cause == Cause::Schedule {
+        // What nobody asked for, and is well, takes one line.
+        return Card { table: None, ..card };
+    }
     card = card.field(desk.get("field_asked_by"), asked_by(desk, view.run));
     if let Some((approval, votes)) = view.approval {
         card = with_approval(desk, card, view, approval, votes);
@@ -205,7 +210,7 @@ fn approval_buttons(desk: Desk<'_>, approval: &Approval) -> Vec<Button> {
     let id = &approval.id;
     let ask = |key: &str, name: &str, optional| Some(one_field(desk.get(key), name, desk.get(key), optional));
     let mut buttons = vec![
-        desk.button("approve", Press::Approve(id.clone())),
+        Button { asks: confirmation(desk, approval), ..desk.button("approve", Press::Approve(id.clone())) },
         Button {
             danger: true,
             asks: ask("refuse_reason", "reason", true),
@@ -220,6 +225,14 @@ fn approval_buttons(desk: Desk<'_>, approval: &Approval) -> Vec<Button> {
         });
     }
     buttons
+}
+
+/// The form of an approval that has to be typed.
+fn confirmation(desk: Desk<'_>, approval: &Approval) -> Option<Form> {
+    let wanted = approval.body.confirm.as_ref()?;
+    let label = desk.say("confirm_by_typing", context! { wanted });
+    let input = Input { name: "confirm".to_owned(), label, ..Input::default() };
+    Some(Form { title: desk.get("button_approve"), inputs: vec![input] })
 }
 
 /// What the step that stands now lets people do.

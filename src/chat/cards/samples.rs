@@ -42,6 +42,7 @@ pub fn settings() -> Settings {
         roles: Default::default(),
         channels: Default::default(),
         teams: Default::default(),
+        packs: Default::default(),
         hooks: Default::default(),
         secrets: Default::default(),
         approver_roles: Vec::new(),
@@ -127,6 +128,8 @@ fn rollback() -> Runbook {
         from_label: None,
     };
     Runbook {
+        values: Default::default(),
+        source: Vec::new(),
         pack: "shop".to_owned(),
         name: "rollback".to_owned(),
         summary: "Bring back the version before".to_owned(),
@@ -226,7 +229,14 @@ fn approval(glass_offered: bool) -> Approval {
         created_at: NIGHT,
         expires_at: Timestamp(NIGHT.0 + 900_000),
         body: ApprovalBody {
-            rule: ApprovalRule { environments: Vec::new(), count: 1, roles: vec!["lead".to_owned()], expires: 900 },
+            rule: ApprovalRule {
+                environments: Vec::new(),
+                count: 1,
+                roles: vec!["lead".to_owned()],
+                expires: 900,
+                confirm: None,
+            },
+            confirm: None,
             requester: "ana".to_owned(),
             steps: vec![PlannedStep {
                 position: 1,
@@ -340,8 +350,8 @@ fn incidents(desk: Desk<'_>) -> Vec<(&'static str, Card)> {
     let firing = [alert(true, "api answers 500"), alert(true, "api is slow")];
     let quiet = [alert(false, "api answers 500"), alert(false, "api is slow")];
     vec![
-        ("incident_open", super::incident(desk, &open, &firing)),
-        ("incident_resolved", super::incident(desk, &over, &quiet)),
+        ("incident_open", super::incident(desk, &open, &firing, None)),
+        ("incident_resolved", super::incident(desk, &over, &quiet, None)),
         ("incident_line", super::incident_line(desk, "thread_acknowledged", "ana", "")),
         ("incidents", super::incident_list(desk, std::slice::from_ref(&open))),
         ("on_call", super::on_call(desk, &[("infra".to_owned(), Some("ana".to_owned()), Some(NIGHT))])),

@@ -3,6 +3,7 @@
 
 mod approvals;
 mod hooks;
+mod packs;
 mod people;
 mod places;
 mod retention;
@@ -35,6 +36,7 @@ struct Names {
     environments: BTreeSet<String>,
     channels: BTreeSet<String>,
     teams: BTreeSet<String>,
+    secrets: BTreeSet<String>,
 }
 
 impl Check<'_> {
@@ -72,10 +74,12 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
     let environments = check.environments(&written.environments);
     let channels = check.channels(&written.channels);
     let teams = check.teams(&written.teams);
+    let packs = check.packs(written.packs);
     let (hooks, hook_secrets) = check.hooks(written.hooks);
     let (approver_roles, approval_expires) = check.approvals(&written.approvals);
     let break_glass = check.break_glass(&written.break_glass);
-    let slack = check.slack(written.slack);
+    let slack = check.slack(written.slack, &public_url);
+    check.slack_is_there(slack.is_some(), (&people, &channels, &teams), &roles.groups);
     let retention = check.retention(&written.retention);
     let secrets = check.secrets(written.secrets);
     let audit_channel = written.audit.channel.unwrap_or_default();
@@ -89,6 +93,7 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
             roles: roles.includes,
             channels,
             teams,
+            packs,
             hooks,
             secrets: secrets.keys().cloned().collect(),
             approver_roles,
@@ -125,6 +130,7 @@ impl Names {
             environments: written.environments.keys().cloned().collect(),
             channels: written.channels.keys().cloned().collect(),
             teams: written.teams.keys().cloned().collect(),
+            secrets: written.secrets.keys().cloned().collect(),
         };
         names.people.remove("");
         names

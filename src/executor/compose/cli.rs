@@ -42,7 +42,7 @@ impl Compose {
                 return Ok(Self { program, first, version: answer.stdout.trim().to_owned() });
             }
         }
-        Err(sentence!("docker.compose_missing"))
+        Err(sentence!("action.docker_compose_missing"))
     }
 
     /// How people call it.
@@ -78,7 +78,7 @@ impl Compose {
     pub(super) async fn described(&self, fields: &Fields, tools: &Tools) -> Result<Described, Sentence> {
         let answer = self.ask(fields, tools, &["config"]).await?;
         let config: Value = serde_saphyr::from_str(&answer.stdout)
-            .map_err(|_| sentence!("docker.compose_unread", name => self.name()))?;
+            .map_err(|_| sentence!("action.docker_compose_unread", name => self.name()))?;
         let hashes = self.ask(fields, tools, &["config", "--hash", "*"]).await?.stdout;
         let hashes = hashes.lines().filter_map(|line| line.split_once(' '));
         let hashes = hashes.map(|(service, hash)| (service.to_owned(), hash.trim().to_owned())).collect();
@@ -93,9 +93,9 @@ impl Compose {
         match answer.ended {
             Ended::Exited(0) if answer.whole => Ok(answer),
             Ended::TimedOut => {
-                Err(sentence!("docker.compose_slow", name => self.name(), seconds => PATIENCE.as_secs()))
+                Err(sentence!("action.docker_compose_slow", name => self.name(), seconds => PATIENCE.as_secs()))
             }
-            _ => Err(sentence!("docker.compose_refused", name => self.name(), why => answer.why())),
+            _ => Err(sentence!("action.docker_compose_refused", name => self.name(), why => answer.why())),
         }
     }
 }

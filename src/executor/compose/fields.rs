@@ -87,13 +87,13 @@ impl Fields {
         let Text(project) = &self.project;
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
         if !project.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()) || !project.chars().all(plain) {
-            return Err(sentence!("docker.compose_project", project));
+            return Err(sentence!("action.docker_compose_project", project));
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let names = self.services();
         let wrong = |name: &&String| !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(plain);
         if let Some(service) = names.iter().find(wrong) {
-            return Err(sentence!("docker.compose_service", service));
+            return Err(sentence!("action.docker_compose_service", service));
         }
         let files = self.file.as_ref().map(Several::texts).unwrap_or_default();
         if let Some(file) = files
@@ -101,7 +101,7 @@ impl Fields {
             .chain(self.env_file.iter().map(|Text(file)| file))
             .find(|file| file.is_empty() || file.starts_with('-') || file.contains('\0'))
         {
-            return Err(sentence!("docker.compose_file", file));
+            return Err(sentence!("action.docker_compose_file", file));
         }
         if let Some(name) = self.env.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
             return Err(sentence!("action.shell_variable", name));
@@ -109,7 +109,7 @@ impl Fields {
         let verb = self.r#do;
         match (verb, self.replicas.is_some()) {
             (Verb::Scale, true) if names.len() == 1 => self.replicas().map(drop),
-            (Verb::Scale, _) => Err(sentence!("docker.compose_scale")),
+            (Verb::Scale, _) => Err(sentence!("action.docker_compose_scale")),
             (_, true) => Err(stray("replicas", &[Verb::Scale], verb)),
             _ if self.build && !matches!(verb, Verb::Up | Verb::Recreate) => {
                 Err(stray("build", &[Verb::Up, Verb::Recreate], verb))
@@ -132,8 +132,8 @@ impl Fields {
     }
 
     pub(super) fn replicas(&self) -> Result<usize, Sentence> {
-        let Some(Text(text)) = &self.replicas else { return Err(sentence!("docker.compose_scale")) };
-        text.parse().map_err(|_| sentence!("docker.replicas", text))
+        let Some(Text(text)) = &self.replicas else { return Err(sentence!("action.docker_compose_scale")) };
+        text.parse().map_err(|_| sentence!("action.docker_replicas", text))
     }
 
     /// The directory, which is there.
@@ -150,13 +150,16 @@ impl Fields {
     pub(super) fn files(&self, dir: &Path) -> Result<(Vec<PathBuf>, Option<PathBuf>), Sentence> {
         let there = |name: &str| {
             let path = dir.join(name);
-            if path.is_file() { Ok(path) } else { Err(sentence!("docker.compose_file", file => name)) }
+            if path.is_file() { Ok(path) } else { Err(sentence!("action.docker_compose_file", file => name)) }
         };
         let files = match &self.file {
             Some(files) => files.texts().iter().map(|name| there(name)).collect::<Result<_, _>>()?,
             None => {
                 let usual = USUAL.iter().find_map(|name| there(name).ok());
-                vec![usual.ok_or_else(|| sentence!("docker.compose_no_file", dir => dir.display().to_string()))?]
+                vec![
+                    usual
+                        .ok_or_else(|| sentence!("action.docker_compose_no_file", dir => dir.display().to_string()))?,
+                ]
             }
         };
         let env_file = match &self.env_file {
@@ -194,5 +197,5 @@ impl Fields {
 
 /// A field of other verbs.
 fn stray(field: &'static str, verbs: &[Verb], verb: Verb) -> Sentence {
-    sentence!("docker.stray", field, verbs => listed(verbs), verb => verb.as_str())
+    sentence!("action.docker_stray", field, verbs => listed(verbs), verb => verb.as_str())
 }

@@ -81,7 +81,7 @@ impl Action for Fields {
         match declared {
             Some(declared) if declared < least => {
                 let (verb, declared, least) = (self.r#do.as_str(), declared.as_str(), least.as_str());
-                Err(sentence!("docker.effect", verb, declared, least))
+                Err(sentence!("action.docker_effect", verb, declared, least))
             }
             declared => Ok(declared.unwrap_or(least)),
         }
@@ -104,12 +104,12 @@ impl Action for Fields {
             if names.is_empty() { "-".to_owned() } else { names.join(", ") }
         };
         let line = match self.r#do {
-            Verb::Config => sentence!("docker.compose_config", project),
-            Verb::Build => sentence!("docker.compose_build", project, services => of("build")),
-            _ => sentence!("docker.compose_up", project, create => of("create"), recreate => of("recreate"),
+            Verb::Config => sentence!("action.docker_compose_config", project),
+            Verb::Build => sentence!("action.docker_compose_build", project, services => of("build")),
+            _ => sentence!("action.docker_compose_up", project, create => of("create"), recreate => of("recreate"),
                 start => of("start"), scale => of("scale"), leave => of("leave")),
         };
-        let target = sentence!("docker.project", project);
+        let target = sentence!("action.docker_project", project);
         Ok(Plan { action: SPEC.name.to_owned(), effect: Fields::effect(self), target, line, exact: found.exact })
     }
 
@@ -124,7 +124,7 @@ impl Action for Fields {
             Err(_) => return Outcome::Failed(Report::line(cx.not_finished())),
         };
         if !cx.planned.is_null() && cx.tools.redactor.value(&found.exact) != cx.planned {
-            return Outcome::Failed(Report::line(sentence!("docker.moved_on")));
+            return Outcome::Failed(Report::line(sentence!("action.docker_moved_on")));
         }
         match self.r#do {
             Verb::Config => Outcome::Done(self.told(&found)),
@@ -145,7 +145,7 @@ impl Fields {
         }
         let described = compose.described(self, tools).await?;
         if let Some(service) = self.services().iter().find(|service| !described.services.contains_key(*service)) {
-            return Err(sentence!("docker.compose_no_service", service));
+            return Err(sentence!("action.docker_compose_no_service", service));
         }
         // What files describe can be told without an engine.
         let containers = if self.r#do == Verb::Config { Vec::new() } else { self.containers(tools).await? };
@@ -174,7 +174,7 @@ impl Fields {
         match tokio::time::timeout(PATIENCE, look).await {
             Ok(Ok(found)) => Ok(found),
             Ok(Err(Fault::Failed(why) | Fault::Lost(why))) => Err(why),
-            Err(_) => Err(sentence!("docker.slow", seconds => PATIENCE.as_secs())),
+            Err(_) => Err(sentence!("action.docker_slow", seconds => PATIENCE.as_secs())),
         }
     }
 
@@ -228,10 +228,10 @@ impl Fields {
         let services: Vec<Value> = described.services.iter().map(fact).collect();
         let facts = json!({"services": services, "names": names, "unset": described.unset});
         let line = match described.unset.is_empty() {
-            true => sentence!("docker.compose_described", count => names.len(), names => listed(&names)),
-            false => sentence!("docker.compose_unset", names => listed(&described.unset)),
+            true => sentence!("action.docker_compose_described", count => names.len(), names => listed(&names)),
+            false => sentence!("action.docker_compose_unset", names => listed(&described.unset)),
         };
-        let columns = ["docker.column_service", "docker.column_image", "docker.column_replicas"];
+        let columns = ["action.docker_column_service", "action.docker_column_image", "action.docker_column_replicas"];
         let rows = described
             .services
             .iter()
@@ -258,16 +258,20 @@ impl Fields {
         let Text(project) = &self.project;
         let stopped = match ended {
             Ended::Exited(0) => {
-                return Outcome::Done(report(sentence!("docker.compose_done", verb => self.r#do.as_str(), project)));
+                return Outcome::Done(report(
+                    sentence!("action.docker_compose_done", verb => self.r#do.as_str(), project),
+                ));
             }
             Ended::Exited(code) => {
-                return Outcome::Failed(report(sentence!("docker.compose_exit", name => found.compose.name(), code)));
+                return Outcome::Failed(report(
+                    sentence!("action.docker_compose_exit", name => found.compose.name(), code),
+                ));
             }
             Ended::Killed(signal) => sentence!("action.shell_signal", signal),
             Ended::TimedOut => cx.not_finished(),
             Ended::Cancelled => sentence!("action.cancelled"),
         };
-        cx.half_way(report(sentence!("docker.half_way", why => stopped)))
+        cx.half_way(report(sentence!("action.docker_half_way", why => stopped)))
     }
 
     async fn facts(&self, cx: &StepContext, found: &Found, ended: Ended) -> Value {

@@ -113,14 +113,14 @@ pub(super) async fn df(engine: &Engine, attempt: &mut Attempt<'_>) -> Result<Sen
     attempt.found("bytes", all);
     attempt.found("reclaimable", free);
     let columns = [
-        "docker.column_kind",
-        "docker.column_count",
-        "docker.column_unused",
-        "docker.column_size",
-        "docker.column_reclaimable",
+        "action.docker_column_kind",
+        "action.docker_column_count",
+        "action.docker_column_unused",
+        "action.docker_column_size",
+        "action.docker_column_reclaimable",
     ];
     attempt.table = Some(Grid::new(columns.map(Sentence::new).to_vec(), rows));
-    Ok(sentence!("docker.room", bytes => size(all), free => size(free)))
+    Ok(sentence!("action.docker_room", bytes => size(all), free => size(free)))
 }
 
 /// Bytes as people read them, to two digits: `1.2 GB`.

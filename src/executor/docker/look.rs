@@ -33,14 +33,14 @@ pub(super) fn list(found: &[Container], attempt: &mut Attempt<'_>) -> Sentence {
         vec![one.name.clone(), service, one.health().to_owned(), one.status.clone(), one.image.clone()]
     };
     let columns = [
-        "docker.column_name",
-        "docker.column_service",
-        "docker.column_health",
-        "docker.column_status",
-        "docker.column_image",
+        "action.docker_column_name",
+        "action.docker_column_service",
+        "action.docker_column_health",
+        "action.docker_column_status",
+        "action.docker_column_image",
     ];
     attempt.table = Some(Grid::new(columns.map(Sentence::new).to_vec(), found.iter().map(row)));
-    sentence!("docker.listed", running, total => found.len(), unhealthy)
+    sentence!("action.docker_listed", running, total => found.len(), unhealthy)
 }
 
 /// Facts of each one's state.
@@ -66,17 +66,17 @@ pub(super) async fn inspect(
         vec![name, status, health, text(state, "restarts"), text(state, "oom_killed"), memory, cpus]
     };
     let columns = [
-        "docker.column_name",
-        "docker.column_state",
-        "docker.column_health",
-        "docker.column_restarts",
-        "docker.column_oom_killed",
-        "docker.column_memory_limit",
-        "docker.column_cpus",
+        "action.docker_column_name",
+        "action.docker_column_state",
+        "action.docker_column_health",
+        "action.docker_column_restarts",
+        "action.docker_column_oom_killed",
+        "action.docker_column_memory_limit",
+        "action.docker_column_cpus",
     ];
     attempt.table = Some(Grid::new(columns.map(Sentence::new).to_vec(), states.iter().map(row)));
     attempt.found("containers", states);
-    Ok(sentence!("docker.inspected", what => count(targets)))
+    Ok(sentence!("action.docker_inspected", what => count(targets)))
 }
 
 fn state(target: &Container, answer: ContainerInspectResponse) -> Value {
@@ -125,8 +125,8 @@ pub(super) async fn env(
     attempt.found("set", names.iter().filter(|name| !lacks(name)).cloned().collect::<Vec<_>>());
     attempt.found("complete", lacking.is_empty());
     let line = match lacking.as_slice() {
-        [] => sentence!("docker.env_complete", count => names.len(), what => count(targets)),
-        lacking => sentence!("docker.env_lacks", names => listed(lacking), what => count(targets)),
+        [] => sentence!("action.docker_env_complete", count => names.len(), what => count(targets)),
+        lacking => sentence!("action.docker_env_lacks", names => listed(lacking), what => count(targets)),
     };
     attempt.found("empty", empty.into_iter().collect::<Vec<_>>());
     attempt.found("missing", missing.into_iter().collect::<Vec<_>>());
@@ -145,6 +145,6 @@ pub(super) fn processors(host: &HostConfig) -> Option<f64> {
 pub(super) fn count(targets: &[Container]) -> Sentence {
     match targets {
         [one] => Sentence::plain(&one.name),
-        several => sentence!("docker.several", count => several.len()),
+        several => sentence!("action.docker_several", count => several.len()),
     }
 }

@@ -93,8 +93,8 @@ pub(super) struct Changes {
 impl Changes {
     /// Reads what `terraform show -json` says of a plan.
     pub(super) fn read(text: &str) -> Result<Self, Sentence> {
-        let written: Written =
-            serde_json::from_str(text).map_err(|error| sentence!("terraform.unread", why => error.to_string()))?;
+        let written: Written = serde_json::from_str(text)
+            .map_err(|error| sentence!("action.terraform_unread", why => error.to_string()))?;
         let mut fates: Vec<(Fate, &str)> = written
             .resource_changes
             .iter()
@@ -152,18 +152,18 @@ impl Changes {
             .collect();
         let drift = self.drift.len();
         match lost.is_empty() {
-            true => sentence!("terraform.changes", create, change, drift),
+            true => sentence!("action.terraform_changes", create, change, drift),
             false => {
                 let more = lost.len().saturating_sub(20);
                 let names = lost.into_iter().take(20).collect::<Vec<_>>().join(", ");
                 let names = if more > 0 { format!("{names} (+{more})") } else { names };
-                sentence!("terraform.changes_lose", create, change, delete, replace, names)
+                sentence!("action.terraform_changes_lose", create, change, delete, replace, names)
             }
         }
     }
 
     pub(super) fn table(&self) -> Option<Grid> {
-        let columns = ["terraform.column_does", "terraform.column_address"].map(Sentence::new).to_vec();
+        let columns = ["action.terraform_column_does", "action.terraform_column_address"].map(Sentence::new).to_vec();
         let changes = self.rows.iter().map(|(word, address)| vec![(*word).to_owned(), address.clone()]);
         let drift = self.drift.iter().map(|address| vec!["drift".to_owned(), address.clone()]);
         let grid = Grid::new(columns, changes.chain(drift));

@@ -33,7 +33,7 @@ pub(super) struct Called {
 
 /// Its file.
 pub(super) fn program() -> Result<PathBuf, Sentence> {
-    process::find("terraform").ok_or_else(|| sentence!("terraform.missing", path => process::PATH))
+    process::find("terraform").ok_or_else(|| sentence!("action.terraform_missing", path => process::PATH))
 }
 
 impl Fields {
@@ -67,9 +67,9 @@ impl Fields {
         let argv = argv.iter().map(|argument| (*argument).to_owned()).collect();
         let answer = tool::ask(&self.spec(tools, argv)?, READ, timeout, cancel).await?;
         match answer.ended {
-            Ended::TimedOut => Err(sentence!("terraform.slow", seconds => timeout.as_secs())),
+            Ended::TimedOut => Err(sentence!("action.terraform_slow", seconds => timeout.as_secs())),
             Ended::Cancelled => Err(sentence!("action.cancelled")),
-            _ if !answer.whole => Err(sentence!("terraform.too_large", limit => READ / 1024 / 1024)),
+            _ if !answer.whole => Err(sentence!("action.terraform_too_large", limit => READ / 1024 / 1024)),
             _ => Ok(answer),
         }
     }
@@ -89,7 +89,7 @@ impl Fields {
 pub(super) fn not_done(cx: &StepContext, ended: Ended, report: Report) -> Outcome {
     let half = |line: Sentence| cx.half_way(Report { line, ..report.clone() });
     match ended {
-        Ended::Exited(code) => Outcome::Failed(Report { line: sentence!("terraform.exit", code), ..report }),
+        Ended::Exited(code) => Outcome::Failed(Report { line: sentence!("action.terraform_exit", code), ..report }),
         Ended::Killed(signal) => half(sentence!("action.shell_signal", signal)),
         Ended::TimedOut => half(cx.not_finished()),
         Ended::Cancelled => half(sentence!("action.cancelled")),

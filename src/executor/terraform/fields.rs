@@ -117,18 +117,18 @@ impl Fields {
             _ => None,
         };
         if let Some((None, field)) = needed {
-            return Err(sentence!("terraform.needs", verb => self.r#do.as_str(), field));
+            return Err(sentence!("action.terraform_needs", verb => self.r#do.as_str(), field));
         }
         if self.drift && self.destroy {
-            return Err(sentence!("terraform.drift_or_destroy"));
+            return Err(sentence!("action.terraform_drift_or_destroy"));
         }
         let single = [&self.workspace, &self.address, &self.lock_id, &self.plan_file, &self.state_file];
         let texts = single.into_iter().flatten().chain(&self.var_files).chain(&self.targets).chain(&self.replace);
         if let Some(Text(text)) = texts.into_iter().find(|Text(text)| !harmless(text)) {
-            return Err(sentence!("terraform.odd_text", text));
+            return Err(sentence!("action.terraform_odd_text", text));
         }
         if let Some(Text(text)) = self.backend.values().find(|Text(text)| text.contains('\0')) {
-            return Err(sentence!("terraform.odd_text", text));
+            return Err(sentence!("action.terraform_odd_text", text));
         }
         let named = |name: &&String| {
             !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
@@ -160,7 +160,7 @@ impl Fields {
         match fields.iter().find(|(given, _, verbs)| *given && !verbs.contains(&self.r#do)) {
             Some((_, field, verbs)) => {
                 let (verbs, verb) = (listed(verbs), self.r#do.as_str());
-                Err(sentence!("docker.stray", field => *field, verbs, verb))
+                Err(sentence!("action.docker_stray", field => *field, verbs, verb))
             }
             None => Ok(()),
         }

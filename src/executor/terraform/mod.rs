@@ -56,7 +56,7 @@ pub async fn version() -> Result<String, Sentence> {
     let answer = super::tool::ask(&spec, 64 * 1024, Duration::from_secs(10), &CancellationToken::new()).await?;
     let said: Value = serde_json::from_str(&answer.stdout).unwrap_or_default();
     let version = said["terraform_version"].as_str().map(str::to_owned);
-    version.ok_or_else(|| sentence!("terraform.said", why => answer.why()))
+    version.ok_or_else(|| sentence!("action.terraform_said", why => answer.why()))
 }
 
 #[async_trait]
@@ -66,7 +66,7 @@ impl Action for Fields {
         match declared {
             Some(declared) if declared < least => {
                 let (verb, declared, least) = (self.r#do.as_str(), declared.as_str(), least.as_str());
-                Err(sentence!("terraform.effect", verb, declared, least))
+                Err(sentence!("action.terraform_effect", verb, declared, least))
             }
             declared => Ok(declared.unwrap_or(least)),
         }
@@ -96,18 +96,18 @@ impl Action for Fields {
                 facts.insert("plan_file".to_owned(), path.display().to_string().into());
                 facts.insert("sha256".to_owned(), digest.into());
                 more = facts;
-                sentence!("terraform.apply", what => changes.line())
+                sentence!("action.terraform_apply", what => changes.line())
             }
             Verb::ForceUnlock => {
                 let lock = self.held(tools, PATIENCE, &CancellationToken::new()).await?;
                 more = Map::from_iter([("lock".to_owned(), json!([lock.id, lock.who, lock.created]))]);
                 let Lock { id, who, operation, created } = lock;
-                sentence!("terraform.force_unlock", id, who, operation, created)
+                sentence!("action.terraform_force_unlock", id, who, operation, created)
             }
             Verb::StateRestore => {
                 let restore = self.restore(tools, PATIENCE, &CancellationToken::new()).await?;
                 more = restore.exact.as_object().cloned().unwrap_or_default();
-                sentence!("terraform.restore", earlier => restore.earlier, current => restore.current)
+                sentence!("action.terraform_restore", earlier => restore.earlier, current => restore.current)
             }
             _ => {
                 more = Map::new();
@@ -116,8 +116,8 @@ impl Action for Fields {
         };
         more.into_iter().for_each(|(key, value)| exact[key] = value);
         let target = match &self.workspace {
-            Some(Text(workspace)) => sentence!("terraform.dir_workspace", dir, workspace),
-            None => sentence!("terraform.dir", dir),
+            Some(Text(workspace)) => sentence!("action.terraform_dir_workspace", dir, workspace),
+            None => sentence!("action.terraform_dir", dir),
         };
         Ok(Plan { action: SPEC.name.to_owned(), effect, target, line, exact })
     }
@@ -149,7 +149,7 @@ impl Fields {
         let answer = self.ask(tools, &["show", "-json", "-no-color", &path], timeout, cancel).await?;
         match answer.ended {
             Ended::Exited(0) => Changes::read(&answer.stdout),
-            _ => Err(sentence!("terraform.said", why => answer.why())),
+            _ => Err(sentence!("action.terraform_said", why => answer.why())),
         }
     }
 
@@ -172,13 +172,13 @@ impl Fields {
         facts.insert("changes".to_owned(), differs.into());
         facts.insert("plan_file".to_owned(), path.display().to_string().into());
         facts.insert("sha256".to_owned(), sha256(&saved::bytes(&path)?).into());
-        let line = if differs { changes.line() } else { sentence!("terraform.no_changes") };
+        let line = if differs { changes.line() } else { sentence!("action.terraform_no_changes") };
         Ok(Outcome::Done(Report { line, table: changes.table(), ..report(facts) }))
     }
 
     async fn run_apply(&self, cx: &StepContext) -> Result<Outcome, Sentence> {
         let path = self.saved_plan()?;
-        let Some(digest) = cx.planned["sha256"].as_str() else { return Err(sentence!("terraform.no_approval")) };
+        let Some(digest) = cx.planned["sha256"].as_str() else { return Err(sentence!("action.terraform_no_approval")) };
         let copy = Copy::of(&path, digest)?;
         let changes = self.changes(&cx.tools, copy.path(), cx.timeout, &cx.cancel).await?;
         let mut argv = self.argv();
@@ -193,10 +193,10 @@ impl Fields {
             Ended::Exited(0) => {
                 // Once is all that a plan is good for.
                 let _ = std::fs::remove_file(&path);
-                Outcome::Done(Report { line: sentence!("terraform.applied", what => changes.line()), ..report })
+                Outcome::Done(Report { line: sentence!("action.terraform_applied", what => changes.line()), ..report })
             }
             Ended::Exited(code) => {
-                Outcome::Failed(Report { line: sentence!("terraform.apply_failed", code), ..report })
+                Outcome::Failed(Report { line: sentence!("action.terraform_apply_failed", code), ..report })
             }
             ended => not_done(cx, ended, report),
         })
@@ -215,7 +215,7 @@ impl Fields {
         match (Lock::read(&answer.stderr), answer.ended) {
             (Some(lock), _) => Ok(Some(lock)),
             (None, Ended::Exited(0)) => Ok(None),
-            (None, _) => Err(sentence!("terraform.lock_unclear", why => answer.why())),
+            (None, _) => Err(sentence!("action.terraform_lock_unclear", why => answer.why())),
         }
     }
 
@@ -223,9 +223,9 @@ impl Fields {
     async fn held(&self, tools: &Tools, timeout: Duration, cancel: &CancellationToken) -> Result<Lock, Sentence> {
         let wanted = self.lock_id.as_ref().map(|Text(id)| id.as_str()).unwrap_or_default();
         match self.holder(tools, timeout, cancel).await? {
-            None => Err(sentence!("terraform.not_locked")),
+            None => Err(sentence!("action.terraform_not_locked")),
             Some(lock) if lock.id != wanted => {
-                Err(sentence!("terraform.another_lock", wanted, id => lock.id, who => lock.who))
+                Err(sentence!("action.terraform_another_lock", wanted, id => lock.id, who => lock.who))
             }
             Some(lock) => Ok(lock),
         }
@@ -233,23 +233,23 @@ impl Fields {
 
     async fn run_lock(&self, cx: &StepContext) -> Result<Outcome, Sentence> {
         let Some(lock) = self.holder(&cx.tools, cx.timeout, &cx.cancel).await? else {
-            return Ok(Outcome::Done(Report::new(json!({"locked": false}), sentence!("terraform.not_locked"))));
+            return Ok(Outcome::Done(Report::new(json!({"locked": false}), sentence!("action.terraform_not_locked"))));
         };
         let mut facts = lock.facts(cx.started_at);
         facts.insert("locked".to_owned(), true.into());
         let Lock { id, who, operation, created } = lock;
-        Ok(Outcome::Done(Report::new(facts.into(), sentence!("terraform.locked", id, who, operation, created))))
+        Ok(Outcome::Done(Report::new(facts.into(), sentence!("action.terraform_locked", id, who, operation, created))))
     }
 
     async fn run_unlock(&self, cx: &StepContext) -> Result<Outcome, Sentence> {
         let lock = self.held(&cx.tools, cx.timeout, &cx.cancel).await?;
         if cx.planned["lock"] != cx.tools.redactor.value(&json!([lock.id, lock.who, lock.created])) {
-            return Err(sentence!("terraform.moved_on"));
+            return Err(sentence!("action.terraform_moved_on"));
         }
         let called = self.call(cx, &self.spec(&cx.tools, self.argv())?).await?;
         let report = Report {
             output: Some(called.output),
-            ..Report::new(lock.facts(cx.started_at).into(), sentence!("terraform.unlocked", who => lock.who))
+            ..Report::new(lock.facts(cx.started_at).into(), sentence!("action.terraform_unlocked", who => lock.who))
         };
         Ok(match called.ended {
             Ended::Exited(0) => Outcome::Done(report),
@@ -271,25 +271,27 @@ impl Fields {
         // A workspace in which nothing was ever made has no state, which is no mistake.
         let empty = self.r#do == Verb::StateList && answer.stderr.contains("No state file was found");
         if answer.ended != Ended::Exited(0) && !empty {
-            return Err(sentence!("terraform.said", why => answer.why()));
+            return Err(sentence!("action.terraform_said", why => answer.why()));
         }
         let lines = || answer.stdout.lines().filter(|line| !line.trim().is_empty());
         Ok(Outcome::Done(match self.r#do {
-            Verb::Output => outputs(&json().map_err(|error| sentence!("terraform.unread", why => error.to_string()))?),
+            Verb::Output => {
+                outputs(&json().map_err(|error| sentence!("action.terraform_unread", why => error.to_string()))?)
+            }
             Verb::Workspaces => {
                 let names: Vec<&str> = lines().map(|line| line.trim_start_matches(['*', ' '])).collect();
                 let current = lines().find_map(|line| line.strip_prefix("* ")).unwrap_or_default();
-                let line = sentence!("terraform.workspaces", names => names.join(", "), current);
+                let line = sentence!("action.terraform_workspaces", names => names.join(", "), current);
                 Report::new(json!({"workspaces": names, "current": current}), line)
             }
             _ => {
                 let addresses: Vec<&str> = lines().take(LINES).collect();
                 let count = lines().count();
-                let columns = vec![Sentence::new("terraform.column_address")];
+                let columns = vec![Sentence::new("action.terraform_column_address")];
                 let rows = addresses.iter().map(|address| vec![(*address).to_owned()]);
                 let table = Some(Grid::new(columns, rows));
                 let facts = json!({"addresses": addresses, "count": count});
-                Report { table, ..Report::new(facts, sentence!("terraform.in_state", count)) }
+                Report { table, ..Report::new(facts, sentence!("action.terraform_in_state", count)) }
             }
         }))
     }
@@ -304,8 +306,8 @@ impl Fields {
         let files: Vec<&str> = called.stdout.lines().filter(|line| !line.is_empty()).take(LINES).collect();
         let fmt = self.r#do == Verb::Fmt;
         let line = match fmt && !files.is_empty() {
-            true => sentence!("terraform.unformatted", count => files.len(), names => files.join(", ")),
-            false => sentence!("terraform.done", verb => self.r#do.as_str()),
+            true => sentence!("action.terraform_unformatted", count => files.len(), names => files.join(", ")),
+            false => sentence!("action.terraform_done", verb => self.r#do.as_str()),
         };
         if fmt {
             facts.insert("formatted".to_owned(), (files.is_empty() || self.write).into());
@@ -336,8 +338,8 @@ fn validated(said: &Value) -> Report {
         .collect();
     let valid = said["valid"].as_bool().unwrap_or(false);
     let line = match valid {
-        true => sentence!("terraform.valid"),
-        false => sentence!("terraform.invalid", problems => problems.join("; ")),
+        true => sentence!("action.terraform_valid"),
+        false => sentence!("action.terraform_invalid", problems => problems.join("; ")),
     };
     let facts = json!({"valid": valid, "errors": said["error_count"], "warnings": said["warning_count"],
         "problems": problems});
@@ -354,8 +356,8 @@ fn outputs(said: &Value) -> Report {
         plain.into_iter().map(|(name, mut output)| (name, output["value"].take())).collect();
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let rows: Vec<Vec<String>> = plain.iter().map(|(name, value)| vec![name.clone(), text(value)]).collect();
-    let columns = ["terraform.column_output", "terraform.column_value"].map(Sentence::new).to_vec();
-    let line = sentence!("terraform.outputs", count => plain.len(), hidden => sensitive.len());
+    let columns = ["action.terraform_column_output", "action.terraform_column_value"].map(Sentence::new).to_vec();
+    let line = sentence!("action.terraform_outputs", count => plain.len(), hidden => sensitive.len());
     let facts = json!({"outputs": plain, "sensitive": sensitive});
     Report { table: Some(Grid::new(columns, rows)), ..Report::new(facts, line) }
 }

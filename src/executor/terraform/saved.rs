@@ -35,7 +35,7 @@ impl Fields {
         let ours = path.parent() == Some(&home) && path.extension().is_some_and(|ending| ending == "tfplan");
         match ours && path.symlink_metadata().is_ok_and(|found| found.is_file()) {
             true => Ok(path),
-            false => Err(sentence!("terraform.no_plan_file", name)),
+            false => Err(sentence!("action.terraform_no_plan_file", name)),
         }
     }
 }
@@ -44,7 +44,7 @@ impl Fields {
 pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, Sentence> {
     let found = path.metadata().map_err(|error| unreadable(path, &error))?;
     if found.len() > LARGEST {
-        return Err(sentence!("terraform.too_large", limit => LARGEST / 1024 / 1024));
+        return Err(sentence!("action.terraform_too_large", limit => LARGEST / 1024 / 1024));
     }
     std::fs::read(path).map_err(|error| unreadable(path, &error))
 }
@@ -56,7 +56,7 @@ impl Copy {
     pub(super) fn of(plan: &Path, digest: &str) -> Result<Self, Sentence> {
         let content = bytes(plan)?;
         if sha256(&content) != digest {
-            return Err(sentence!("terraform.plan_changed", name => plan.display().to_string()));
+            return Err(sentence!("action.terraform_plan_changed", name => plan.display().to_string()));
         }
         let path = plan.with_extension("apply");
         let _ = std::fs::remove_file(&path);

@@ -42,20 +42,21 @@ impl Fields {
         let name = self.state_file.as_ref().map(|text| text.0.clone()).unwrap_or_default();
         let path = std::path::PathBuf::from(&name);
         if !path.is_absolute() {
-            return Err(sentence!("terraform.state_file", name));
+            return Err(sentence!("action.terraform_state_file", name));
         }
         let bytes = saved::bytes(&path)?;
-        let earlier: Head =
-            serde_json::from_slice(&bytes).map_err(|_| sentence!("terraform.state_file", name => name.as_str()))?;
+        let earlier: Head = serde_json::from_slice(&bytes)
+            .map_err(|_| sentence!("action.terraform_state_file", name => name.as_str()))?;
         let current = self.current(tools, timeout, cancel).await?;
         if earlier.lineage != current.lineage {
-            return Err(sentence!("terraform.lineage", name));
+            return Err(sentence!("action.terraform_lineage", name));
         }
         let exact = json!({"state_sha256": sha256(&bytes), "lineage": current.lineage,
             "restored_serial": earlier.serial, "current_serial": current.serial});
-        let text = String::from_utf8(bytes).map_err(|_| sentence!("terraform.state_file", name => name.as_str()))?;
+        let text =
+            String::from_utf8(bytes).map_err(|_| sentence!("action.terraform_state_file", name => name.as_str()))?;
         let text = with_serial(&text, current.serial + 1)
-            .ok_or_else(|| sentence!("terraform.state_file", name => name.as_str()))?;
+            .ok_or_else(|| sentence!("action.terraform_state_file", name => name.as_str()))?;
         Ok(Restore { text, earlier: earlier.serial, current: current.serial, exact })
     }
 
@@ -64,7 +65,7 @@ impl Fields {
         let restore = self.restore(&cx.tools, cx.timeout, &cx.cancel).await?;
         let moved = restore.exact.as_object().into_iter().flatten().any(|(key, now)| cx.planned[key] != *now);
         if moved {
-            return Err(sentence!("terraform.moved_on"));
+            return Err(sentence!("action.terraform_moved_on"));
         }
         let mut spec = self.spec(&cx.tools, ["state", "push", "-"].map(str::to_owned).to_vec())?;
         spec.stdin = restore.text.into_bytes();
@@ -78,15 +79,15 @@ impl Fields {
         let serial =
             self.current(&cx.tools, cx.timeout, &cx.cancel).await.map_or(restore.current + 1, |now| now.serial);
         facts["serial"] = serial.into();
-        Ok(Outcome::Done(report(facts, sentence!("terraform.restored", earlier => restore.earlier, serial))))
+        Ok(Outcome::Done(report(facts, sentence!("action.terraform_restored", earlier => restore.earlier, serial))))
     }
 
     async fn current(&self, tools: &Tools, timeout: Duration, cancel: &CancellationToken) -> Result<Head, Sentence> {
         let answer = self.ask(tools, &["state", "pull"], timeout, cancel).await?;
         if answer.ended != Ended::Exited(0) {
-            return Err(sentence!("terraform.said", why => answer.why()));
+            return Err(sentence!("action.terraform_said", why => answer.why()));
         }
-        serde_json::from_str(&answer.stdout).map_err(|_| sentence!("terraform.no_state"))
+        serde_json::from_str(&answer.stdout).map_err(|_| sentence!("action.terraform_no_state"))
     }
 }
 

@@ -1,0 +1,96 @@
+//! What a pack's policy says of incidents that nobody answers: said once each, in the incident's thread, calling whom
+//! it names.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use minijinja::context;
+use serde_json::json;
+
+use super::Engine;
+use super::post::incident_stream;
+use crate::chat::card::Tone;
+use crate::chat::cards;
+use crate::domain::actor::{Platform, SERENO};
+use crate::domain::digest;
+use crate::domain::incident::{Incident, IncidentState};
+use crate::domain::pack::{Escalation, Until};
+use crate::domain::settings::Settings;
+use crate::domain::timeline::EntryKind;
+use crate::store::{Result, incidents, schedules};
+
+/// What is longer past is let go: a policy that is new says nothing of old incidents.
+const LATE: Duration = Duration::from_secs(24 * 3600);
+
+impl Engine {
+    /// Escalates what is due; gives how many steps were said.
+    pub(super) async fn escalate(self: &Arc<Self>) -> Result<usize> {
+        let (catalog, settings) = (self.catalog.load_full(), self.settings.load_full());
+        if catalog.packs().all(|pack| pack.escalation.is_empty()) {
+            return Ok(0);
+        }
+        let mut said = 0;
+        for incident in incidents::unresolved(&mut self.store.read().await?).await? {
+            let pack = settings.pack_in(&incident.body.place.channel).and_then(|name| catalog.pack(name));
+            for step in pack.iter().flat_map(|pack| &pack.escalation) {
+                if self.is_due(&incident, step) && self.call(&settings, &incident, step).await? {
+                    said += 1;
+                }
+            }
+        }
+        Ok(said)
+    }
+
+    fn is_due(&self, incident: &Incident, step: &Escalation) -> bool {
+        let fits = step.severities.is_empty() || step.severities.contains(&incident.severity);
+        let needed = incident.state == IncidentState::Open || step.until == Until::Resolved;
+        let due = incident.opened_at.after(Duration::from_secs(step.after));
+        let now = self.clock.now();
+        fits && needed && due <= now && now.since(due) < LATE
+    }
+
+    /// Says it, unless it was said before.
+    async fn call(&self, settings: &Arc<Settings>, incident: &Incident, step: &Escalation) -> Result<bool> {
+        let once = format!("escalation {} {}", incident.id, digest::short(&digest::of(step)));
+        if schedules::last(&mut self.store.read().await?, &once).await?.is_some() {
+            return Ok(false);
+        }
+        let mut tx = self.store.begin().await?;
+        let now = incidents::get(&mut tx, &incident.id).await?;
+        let still = now.is_some_and(|now| now.resolved_at.is_none() && self.is_due(&now, step));
+        if !still || !schedules::claim(&mut tx, &once, incident.opened_at).await? {
+            return Ok(false);
+        }
+        let people = self.called(settings, incident, step);
+        let desk = self.desk(settings);
+        let values = context! {
+            say => step.say.as_str(),
+            span => cards::span(self.clock.now().since(incident.opened_at)),
+            who => people.iter().map(|id| settings.name_of(id)).collect::<Vec<_>>().join(", "),
+        };
+        let mut card = cards::line(desk, "escalated", values);
+        card.tone = Tone::Warning;
+        card.mentions = people.clone();
+        self.post(&mut tx, &incident.body.place.under(&incident.body.message), &card, None).await?;
+        let body = json!({"after": step.after, "say": step.say, "called": people});
+        self.enter(&mut tx, incident_stream(&incident.id), SERENO, EntryKind::Escalated, body).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Whom a step calls, each once.
+    fn called(&self, settings: &Settings, incident: &Incident, step: &Escalation) -> Vec<String> {
+        let mut people =
+            if step.on_call { self.on_call_for(settings, &incident.body.place.channel) } else { Vec::new() };
+        let holds = |id: &String| {
+            settings
+                .actor(id, Platform::Console)
+                .is_some_and(|actor| step.roles.iter().any(|role| actor.roles.contains(role)))
+        };
+        people.extend(settings.people.keys().filter(|id| holds(id)).cloned());
+        people.extend(step.people.iter().cloned());
+        let mut seen = std::collections::BTreeSet::new();
+        people.retain(|id| settings.knows(id) && seen.insert(id.clone()));
+        people
+    }
+}
