@@ -44,6 +44,8 @@ pub async fn doctor(options: DoctorOptions) -> Result<ExitCode, Failure> {
     findings.extend(database(&config, words).await);
     findings.push(engine_of_docker(&config, words).await);
     findings.push(programs_of_postgres(words).await);
+    findings.push(compose(words).await);
+    findings.push(terraform(words).await);
     for chat in platforms(&config, &crate::clock::Clock::System) {
         let named = Named::of(&config.settings, chat.platform());
         findings.extend(platform(chat.as_ref(), &named, words, PATIENCE).await);
@@ -174,6 +176,20 @@ async fn programs_of_postgres(words: Words) -> Finding {
     match executor::postgres_versions().await {
         Ok(versions) => finding("postgresql", "ok", versions, None),
         Err(why) => finding("postgresql", "warning", words.tell(&why), Some(words.get("cli.hint_postgresql"))),
+    }
+}
+
+async fn compose(words: Words) -> Finding {
+    match executor::compose_version().await {
+        Ok(version) => finding("compose", "ok", version, None),
+        Err(why) => finding("compose", "warning", words.tell(&why), Some(words.get("cli.hint_compose"))),
+    }
+}
+
+async fn terraform(words: Words) -> Finding {
+    match executor::terraform::version().await {
+        Ok(version) => finding("terraform", "ok", version, None),
+        Err(why) => finding("terraform", "warning", words.tell(&why), Some(words.get("cli.hint_terraform"))),
     }
 }
 

@@ -4,6 +4,8 @@
 pub mod alertmanager;
 mod ask;
 mod attempt;
+#[cfg(feature = "docker")]
+pub mod compose;
 pub mod dns;
 #[cfg(feature = "docker")]
 pub mod docker;
@@ -28,7 +30,9 @@ mod shell;
 pub mod smtp;
 pub mod sql;
 mod tcp;
+pub mod terraform;
 mod tls;
+mod tool;
 pub mod value;
 mod wait;
 mod webhook;
@@ -105,7 +109,9 @@ pub static ACTIONS: &[ActionSpec] = &[
     sql::MAINTAIN,
     sql::BACKUP,
     sql::RESTORE,
+    terraform::SPEC,
     #[cfg(feature = "docker")] docker::SPEC,
+    #[cfg(feature = "docker")] compose::SPEC,
     redis::SPEC,
     #[cfg(feature = "mongo")] mongo::SPEC,
     prometheus::SPEC,
@@ -131,7 +137,7 @@ pub async fn docker_version(tools: &Tools) -> Result<String, Sentence> {
     #[cfg(not(feature = "docker"))]
     {
         let _ = tools;
-        Err(sentence!("docker.left_out"))
+        Err(sentence!("action.docker_left_out"))
     }
 }
 
@@ -141,6 +147,17 @@ pub async fn docker_version(tools: &Tools) -> Result<String, Sentence> {
 /// When one of them is missing.
 pub async fn postgres_versions() -> Result<String, Sentence> {
     sql::versions().await
+}
+
+/// How compose is called on this machine, and its version, for `doctor`.
+///
+/// # Errors
+/// When there is none, or this program was built without Docker.
+pub async fn compose_version() -> Result<String, Sentence> {
+    #[cfg(feature = "docker")]
+    return compose::version().await;
+    #[cfg(not(feature = "docker"))]
+    Err(sentence!("action.docker_left_out"))
 }
 
 /// The action with this name.

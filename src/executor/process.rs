@@ -49,6 +49,8 @@ pub struct Spec {
     pub env: BTreeMap<String, String>,
     /// What it reads; empty means nothing.
     pub stdin: Vec<u8>,
+    /// How long it may take to put its things in order once it has been told to end; two seconds without.
+    pub grace: Option<Duration>,
 }
 
 /// How a program ended.
@@ -123,7 +125,7 @@ pub async fn run_fed(
             () = cancel.cancelled(), if stopped.is_none() && status.is_none() => {
                 stopped = Some(Ended::Cancelled);
                 group.signal(Signal::SIGTERM);
-                alarm = Instant::now() + GRACE;
+                alarm = Instant::now() + spec.grace.unwrap_or(GRACE);
             }
             () = sleep_until(alarm) => {
                 if killed {
@@ -132,7 +134,7 @@ pub async fn run_fed(
                 if stopped.is_none() && status.is_none() {
                     stopped = Some(Ended::TimedOut);
                     group.signal(Signal::SIGTERM);
-                    alarm = Instant::now() + GRACE;
+                    alarm = Instant::now() + spec.grace.unwrap_or(GRACE);
                 } else {
                     killed = true;
                     group.signal(Signal::SIGKILL);
