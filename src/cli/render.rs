@@ -29,7 +29,7 @@ pub fn card_text(card: &Value) -> String {
     for field in list(card, "fields") {
         lines.push(format!("  {}: {}", text(field, "name"), text(field, "value")));
     }
-    if let Some(table) = card.get("table").filter(|table| table.is_object()) {
+    for table in ["/chart/table", "/table"].iter().filter_map(|at| card.pointer(at)).filter(|table| table.is_object()) {
         lines.extend(table_text(table).lines().map(|line| format!("  {line}")));
     }
     lines.extend(text(card, "output").lines().map(|line| format!("  | {line}")));
