@@ -137,7 +137,7 @@ fn heard(chart: &Chart, series: &Series, style: usize) -> Drawn {
         sign: mark(style, 12.0, 6.0),
         highest: highest.map(|(_, value)| number(value)).unwrap_or_default(),
         highest_at: highest.and_then(|(at, _)| chart.labels.get(at).cloned()).unwrap_or_default(),
-        last: known().last().map(|(_, value)| number(value)).unwrap_or_default(),
+        last: known().next_back().map(|(_, value)| number(value)).unwrap_or_default(),
         ..Drawn::default()
     }
 }

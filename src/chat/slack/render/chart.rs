@@ -50,32 +50,32 @@ pub fn list(chart: &Chart, budget: &mut Budget) -> Option<SlackBlock> {
 /// Slack's chart, paid for; none where Slack would refuse it or there is no room.
 fn drawn(chart: Chart, budget: &mut Budget) -> Option<SlackBlock> {
     let whole = chart.is_whole();
-    let labels = once(chart.labels)?;
     let (names, values): (Vec<String>, Vec<_>) =
         chart.series.into_iter().map(|Series { name, values }| (name, values)).unzip();
-    let names = once(names)?;
-    let title = plain(shorten(&chart.title, CHART_TITLE)).text;
-    let unit = chart.unit.map(|unit| shorten(&unit, CHART_AXIS)).filter(|unit| !unit.trim().is_empty());
-
+    let labels = length_if_distinct(&chart.labels)?;
     // Every series writes every label again, and nobody says that this is free.
-    let length = |texts: &[String]| texts.iter().map(|text| text.chars().count()).sum::<usize>();
-    let price = title.chars().count()
-        + unit.as_ref().map_or(0, |unit| unit.chars().count())
-        + length(&names)
-        + length(&labels) * (1 + names.len());
+    let again = labels * names.len();
+    let price = CHART_TITLE + CHART_AXIS + length_if_distinct(&names)? + labels + again;
     if !whole || !budget.has(price) || !budget.bare() {
         return None;
     }
-    budget.spend(price);
+    budget.spend(again);
+    let mut pay = |text: &String, most| budget.text(text, most).map(plain).map(|shown| shown.text);
+    let title = pay(&chart.title, CHART_TITLE)?;
+    let y_label = chart.unit.as_ref().and_then(|unit| pay(unit, CHART_AXIS));
+    let names: Option<Vec<String>> = names.iter().map(|name| pay(name, CHART_LABEL)).collect();
+    let categories: Option<Vec<String>> = chart.labels.iter().map(|label| pay(label, CHART_LABEL)).collect();
+    let categories = categories?;
 
-    let series = names.into_iter().zip(values).map(|(name, values)| {
+    let series = names?.into_iter().zip(values).map(|(name, values)| {
         let point =
             |(label, value): (&String, Option<f64>)| Some(SlackChartDataPoint::new(label.clone(), exact(value?)?));
-        SlackChartDataSeries::new(name, labels.iter().zip(values).filter_map(point).collect())
+        SlackChartDataSeries::new(name, categories.iter().zip(values).filter_map(point).collect())
     });
-    let series = series.collect();
-    let axis = SlackChartAxisConfig { categories: labels, x_label: None, y_label: unit };
-    let drawn = SlackSeriesChart::new(series, axis);
+    let drawn = SlackSeriesChart {
+        series: series.collect(),
+        axis_config: SlackChartAxisConfig { categories, x_label: None, y_label },
+    };
     let drawn = match chart.kind {
         ChartKind::Line => SlackChart::Line(drawn),
         ChartKind::Bar => SlackChart::Bar(drawn),
@@ -83,11 +83,11 @@ fn drawn(chart: Chart, budget: &mut Budget) -> Option<SlackBlock> {
     Some(SlackDataVisualizationBlock::new(title, drawn).into())
 }
 
-/// Texts as short as labels must be; none where there are none, or two would look the same.
-fn once(texts: Vec<String>) -> Option<Vec<String>> {
-    let short: Vec<String> = texts.into_iter().map(|text| plain(shorten(&text, CHART_LABEL)).text).collect();
-    let different: BTreeSet<&String> = short.iter().collect();
-    (!short.is_empty() && different.len() == short.len()).then_some(short)
+/// What labels or names take once they are as short as they must be; none where there are none, or two look the same.
+fn length_if_distinct(texts: &[String]) -> Option<usize> {
+    let short: BTreeSet<String> = texts.iter().map(|text| plain(shorten(text, CHART_LABEL)).text).collect();
+    let distinct = !texts.is_empty() && short.len() == texts.len();
+    distinct.then(|| short.iter().map(|text| text.chars().count()).sum())
 }
 
 /// A number as JSON writes it; whole ones without a point.

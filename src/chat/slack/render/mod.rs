@@ -6,6 +6,8 @@ pub mod budget;
 mod buttons;
 mod chart;
 #[cfg(test)]
+mod charted;
+#[cfg(test)]
 mod golden;
 mod home;
 #[cfg(test)]
