@@ -27,8 +27,7 @@ pub struct Chart {
     pub title: String,
     /// How it is drawn.
     pub kind: ChartKind,
-    /// What the numbers are in, as in `ms`; none where they are counts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What the numbers are in, as in `ms`; null where they are counts.
     pub unit: Option<String>,
     /// The points of the axis, in order.
     pub labels: Vec<String>,
