@@ -162,15 +162,19 @@ impl App {
     }
 
     async fn refuse(&self, what: &str, problems: &[Problem], refused: &mut Option<String>) {
-        let text = catalog::render(problems, catalog::Format::Text);
         tracing::error!(
             what,
             problems = problems.len(),
-            "what was read again is wrong, so the last good one stays:\n{text}"
+            "what was read again is wrong, so the last good one stays; `sereno check` draws it"
         );
+        for Problem { file, line, column, message, hint, .. } in problems {
+            // A line of the log each: what is drawn over several would be escaped into one.
+            tracing::error!("{file}:{line}:{column}: {message} {}", hint.as_deref().unwrap_or_default());
+        }
         let told =
             format!("the last change of the {what} has {} problems; the good one before it stays", problems.len());
         self.http.refused(Some(told));
+        let text = catalog::render(problems, catalog::Format::Text);
         if refused.as_ref() != Some(&text) {
             let first = problems.first().map(|first| format!("{}:{}: {}", first.file, first.line, first.message));
             let (problems, first) = (problems.len(), first.as_deref().unwrap_or_default());
@@ -202,6 +206,7 @@ pub(crate) fn platforms(config: &Config, clock: &Clock) -> Vec<Arc<dyn Chat>> {
             app_token: app.app_token,
             signing_secret: app.signing_secret,
             api_url: app.api_url,
+            proxy: app.proxy.map(|url| chat::Proxy { url, except: app.no_proxy }),
             clock: clock.clone(),
         });
         if found.is_none() {
@@ -230,7 +235,8 @@ fn tools(config: &Config) -> Tools {
         std::iter::once(of("bot token", &app.bot_token)).chain(further).collect::<Vec<_>>()
     });
     let extra: Vec<_> = tokens.chain(hooks).chain(slack).collect();
-    Tools::new(config.secrets.clone(), &extra, config.docker_host.clone())
+    let tools = Tools::new(config.secrets.clone(), &extra, config.docker_host.clone());
+    Tools { docker_run: config.docker_run, ..tools }
 }
 
 /// Opens the database, waiting a while for one that does not answer yet.

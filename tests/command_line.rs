@@ -30,6 +30,7 @@ fn text(pattern: Option<&str>) -> ParamKind {
 fn book(pack: &str, name: &str, params: Vec<Param>, environments: &[&str]) -> Runbook {
     Runbook {
         values: Default::default(),
+        source: Vec::new(),
         pack: pack.to_owned(),
         name: name.to_owned(),
         summary: String::new(),

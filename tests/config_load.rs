@@ -58,7 +58,7 @@ fn the_keys_that_tests_rely_on() {
     assert!(config.hook_secrets["alertmanager"][0].matches("hook-secret-0123456789"));
     assert_eq!(config.settings.approver_roles, ["lead"]);
     assert_eq!((config.settings.approval_expires, config.settings.break_glass.after), (900, 600));
-    assert!(config.warnings.is_empty());
+    assert_eq!(config.warnings.len(), 1, "an id of Slack, and no app: {:?}", config.warnings);
 }
 
 #[test]
@@ -163,9 +163,57 @@ fn empty_secrets_are_refused_everywhere_and_short_ones_are_said() {
     let without = SMALL.replace("secret: \"hook-secret-0123456789\", ", "");
     assert!(refused(&without, &[]).contains("has no secret"));
 
-    let config = sound(&SMALL.replace("hook-secret-0123456789", "abc123"), &[]);
+    let config = sound(&SMALL.replace("hook-secret-0123456789", "abc123").replace(", slack: \"T1/U1\"", ""), &[]);
     assert_eq!(config.warnings.len(), 1);
     assert!(config.warnings[0].message.contains("hooks.alertmanager.secret"), "{:?}", config.warnings);
+}
+
+#[test]
+fn ids_of_slack_without_an_app_are_said() {
+    let channel = "environments: {}\nchannels: { \"#war-room\": { slack: C7 } }\n";
+    let person = "people: [{ id: zoe, slack: T1/U7 }]\n";
+    let role = "roles: { boss: { slack_groups: [S7] } }\n";
+    for (text, named) in [(channel, "#war-room"), (person, "zoe"), (role, "boss")] {
+        let config = sound(text, &[]);
+        assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+        let warning = shown(&config.warnings);
+        assert!(warning.contains(named) && warning.contains("SERENO_SLACK__BOT_TOKEN"), "{warning}");
+        let app = [("SERENO_SLACK__BOT_TOKEN", "xoxb-1-2-3"), ("SERENO_SLACK__APP_TOKEN", "xapp-1-2-3")];
+        assert!(sound(text, &app).warnings.is_empty());
+    }
+}
+
+#[test]
+fn the_proxy_to_slack_is_the_conventional_one() {
+    let app = [("SERENO_SLACK__BOT_TOKEN", "xoxb-1-2-3"), ("SERENO_SLACK__APP_TOKEN", "xapp-1-2-3")];
+    let proxy = |more: &[(&str, &str)]| {
+        let slack = sound("{}", &[&app[..], more].concat()).slack.unwrap();
+        (slack.proxy.map(|proxy| proxy.reveal().to_owned()), slack.no_proxy)
+    };
+    let is = |url: &str, except: &str| (Some(url.to_owned()), except.to_owned());
+    assert_eq!(proxy(&[]), (None, String::new()));
+    assert_eq!(proxy(&[("HTTPS_PROXY", "http://a:1"), ("NO_PROXY", "x.example")]), is("http://a:1", "x.example"));
+    assert_eq!(proxy(&[("https_proxy", "http://b:1"), ("ALL_PROXY", "http://c:1")]), is("http://b:1", ""));
+    assert_eq!(proxy(&[("HTTPS_PROXY", ""), ("all_proxy", "http://c:1")]), is("http://c:1", ""));
+    assert_eq!(proxy(&[("HTTP_PROXY", "http://d:1")]).0, None, "Slack is not called by plain http");
+    let here = ("SERENO_SLACK__API_URL", "http://127.0.0.1:9/api");
+    assert_eq!(proxy(&[("HTTP_PROXY", "http://d:1"), here]), is("http://d:1", ""));
+}
+
+#[test]
+fn an_address_that_slack_cannot_reach_is_said() {
+    let secrets = "bot_token: xoxb-1-2-3, signing_secret: signing-0123456789";
+    let warns = |mode: &str, url: &str| {
+        let app = format!("slack: {{ mode: {mode}, app_token: xapp-1-2-3, {secrets} }}\n");
+        let config = sound(&format!("server: {{ public_url: \"{url}\" }}\n{app}"), &[]);
+        config.warnings.iter().any(|warning| warning.message.contains("https"))
+    };
+    for url in ["http://sereno.example", "http://10.0.0.7:8080"] {
+        assert!(warns("http", url) && !warns("socket", url), "{url}");
+    }
+    for url in ["https://sereno.example", "http://127.0.0.1:8080", "http://localhost", "http://[::1]:80"] {
+        assert!(!warns("http", url), "{url}");
+    }
 }
 
 #[test]

@@ -36,6 +36,8 @@ fn the_examples_are_sound_once_their_secrets_are_there() {
         std::fs::write(secrets.path().join(format!("sereno_{name}")), format!("{name}-0123456789abcdef\n")).unwrap();
     }
     std::fs::write(secrets.path().join("sereno_database_url"), "postgres://sereno:x@db/sereno\n").unwrap();
+    std::fs::write(secrets.path().join("sereno_slack_bot"), "xoxb-1-2-3\n").unwrap();
+    std::fs::write(secrets.path().join("sereno_slack_app"), "xapp-1-2-3\n").unwrap();
     std::fs::write(secrets.path().join("shop_api"), "0123456789abcdef").unwrap();
     let env = BTreeMap::from([("SHOP_DATABASE_URL".to_owned(), "postgres://shop".to_owned())]);
     for entry in std::fs::read_dir("config/examples").unwrap() {

@@ -72,6 +72,7 @@ impl Town {
             app_token: Some(Secret::new("xapp-ours")),
             signing_secret: None,
             api_url: format!("{url}/api"),
+            proxy: None,
             clock: clock.clone(),
         };
         Some(Self { chat: chat::slack(app).unwrap(), clock, url, http, _process: process, _dir: dir })

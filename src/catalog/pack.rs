@@ -36,6 +36,9 @@ pub struct Written {
     /// examples.
     #[serde(default)]
     opt_in: bool,
+    /// What of a document it stands for, beside its runbooks.
+    #[serde(default)]
+    source: Vec<String>,
     /// Values for `{{ values.name }}`: texts, numbers, yes or no, or lists of these. `packs:` in the configuration
     /// changes them, for one environment or for all.
     #[serde(default)]
@@ -205,6 +208,7 @@ pub fn file(sheet: &mut Sheet, tree: Node<Range<usize>>, name: &str, ground: &Gr
         name: name.to_owned(),
         about: written.about,
         opt_in: written.opt_in,
+        source: written.source,
         values: written.values,
         secrets: written.secrets,
         severities,

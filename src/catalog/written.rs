@@ -21,6 +21,9 @@ pub struct Written {
     pub summary: String,
     /// Prose that cards show beside the steps.
     pub about: Option<String>,
+    /// What it was written from: parts of a document, as its readers name them.
+    #[serde(default)]
+    pub source: Vec<String>,
     /// What it takes, in the order in which people type it.
     #[serde(default)]
     pub params: Vec<Param>,
@@ -132,6 +135,8 @@ pub struct Approval {
     pub roles: Vec<String>,
     /// How long the question stands, at most `15m`.
     pub expires: Option<String>,
+    /// What who approves has to type, with placeholders, as in `{{ database }}`: for what cannot be taken back.
+    pub confirm: Option<String>,
 }
 
 fn one() -> u32 {

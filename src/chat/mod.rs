@@ -15,7 +15,8 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::domain::actor::{Place, Platform};
+use crate::domain::actor::{PersonId, Place, Platform};
+use crate::domain::settings::Settings;
 pub use crate::domain::settings::Standing;
 use crate::id::MessageId;
 use crate::secret::Secret;
@@ -76,6 +77,28 @@ impl Answer {
     }
 }
 
+/// What the configuration names on a platform, for it to look whether all of that is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Channels: our name, and the platform's id.
+    pub channels: Vec<(String, String)>,
+    /// People: their id with us, and their identity there.
+    pub people: Vec<(PersonId, String)>,
+}
+
+impl Named {
+    /// What these settings name there.
+    #[must_use]
+    pub fn of(settings: &Settings, platform: Platform) -> Self {
+        let channel = |name: &String| Some((name.clone(), settings.channels[name].platforms.get(&platform)?.clone()));
+        let person = |id: &PersonId| Some((id.clone(), settings.people[id].identities.get(&platform)?.clone()));
+        Self {
+            channels: settings.channels.keys().filter_map(channel).collect(),
+            people: settings.people.keys().filter_map(person).collect(),
+        }
+    }
+}
+
 /// A chat platform.
 #[async_trait]
 pub trait Chat: Send + Sync {
@@ -126,11 +149,20 @@ pub trait Chat: Send + Sync {
         Err(ChatError::Refused(format!("there are no groups here, and so no {group}")))
     }
 
-    /// What is not as it should be, for `doctor`: a line each, with what to do. One who asks does not wait long: what has
-    /// no answer in a few seconds is a trouble, too.
-    async fn troubles(&self, _words: Words) -> Vec<String> {
+    /// What is not as it should be, for `doctor`, also of what the configuration names: a line each, with what to do. One
+    /// who asks does not wait long: what has no answer in a few seconds is a trouble, too.
+    async fn troubles(&self, _named: &Named, _words: Words) -> Vec<String> {
         Vec::new()
     }
+}
+
+/// An HTTP proxy on the way out.
+#[derive(Clone)]
+pub struct Proxy {
+    /// Its address, which may hold a password.
+    pub url: Secret,
+    /// Hosts that are reached without it, as `NO_PROXY` lists them.
+    pub except: String,
 }
 
 /// What a Slack app is reached with.
@@ -146,6 +178,8 @@ pub struct SlackApp {
     pub signing_secret: Option<Secret>,
     /// Where Slack's Web API is, without a slash at the end.
     pub api_url: String,
+    /// The proxy that is between us and Slack; none means none.
+    pub proxy: Option<Proxy>,
     /// What our own pace is kept by.
     pub clock: Clock,
 }

@@ -31,6 +31,11 @@ pub fn check(options: &CheckOptions) -> Result<ExitCode, Failure> {
             Err(found) => problems.extend(found),
         }
     }
+    if matches!(format, Format::Text) {
+        for warning in &config.warnings {
+            eprintln!("{}: {warning}", words.get("cli.doctor_warning"));
+        }
+    }
     let report = catalog::render(&problems, format);
     if problems.is_empty() {
         if options.format == "json" {

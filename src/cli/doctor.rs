@@ -12,7 +12,7 @@ use super::failure::FAILED;
 use super::serve::load;
 use crate::app::platforms;
 use crate::catalog;
-use crate::chat::Chat;
+use crate::chat::{Chat, Named};
 use crate::config::Config;
 use crate::executor::{self, Tools};
 use crate::store::inbox::{self, DeliveryState};
@@ -39,11 +39,13 @@ pub async fn doctor(options: DoctorOptions) -> Result<ExitCode, Failure> {
     let words = shell_words();
     let mut findings = vec![runbooks(&config, words)];
     findings.extend(warnings(&config));
+    findings.extend(packs(&config, words));
     findings.push(listening(&config, words).await);
     findings.extend(database(&config, words).await);
     findings.push(engine_of_docker(&config, words).await);
     for chat in platforms(&config, &crate::clock::Clock::System) {
-        findings.extend(platform(chat.as_ref(), words, PATIENCE).await);
+        let named = Named::of(&config.settings, chat.platform());
+        findings.extend(platform(chat.as_ref(), &named, words, PATIENCE).await);
     }
     let bad = findings.iter().any(|finding| finding.state == "error");
     if options.json {
@@ -76,6 +78,40 @@ fn runbooks(config: &Config, words: Words) -> Finding {
     }
 }
 
+/// What packs need of the configuration and do not have.
+fn packs(config: &Config, words: Words) -> Vec<Finding> {
+    let Ok(catalog) = catalog::load(&config.catalog, &config.settings) else { return Vec::new() };
+    let mut findings = Vec::new();
+    for pack in catalog.packs() {
+        let name = pack.name.as_str();
+        let scheduled = catalog.all().filter(|book| book.pack == pack.name).flat_map(|book| &book.schedule);
+        let silent = scheduled.filter(|schedule| schedule.channel.is_none()).count();
+        let count = silent + pack.monitors.len();
+        if count > 0 && config.settings.channel_of(name).is_none() {
+            let message = words.say("cli.doctor_pack_sleeps", context! { name, count });
+            findings.push(finding(
+                "pack",
+                "warning",
+                message,
+                Some(words.say("cli.hint_pack_sleeps", context! { name })),
+            ));
+        }
+        let known = |secret: &&String| !config.secrets.contains_key(*secret);
+        for (secret, about) in &pack.secrets {
+            let over = config.settings.packs.get(name);
+            let here = crate::domain::pack::secrets(over, None);
+            let anywhere =
+                over.is_some_and(|over| over.environments.values().any(|env| env.secrets.contains_key(secret)));
+            if !here.contains_key(secret) && !anywhere && known(&secret) {
+                let message = words.say("cli.doctor_pack_secret", context! { name, secret, about });
+                let hint = words.say("cli.hint_pack_secret", context! { name, secret });
+                findings.push(finding("pack", "warning", message, Some(hint)));
+            }
+        }
+    }
+    findings
+}
+
 fn warnings(config: &Config) -> impl Iterator<Item = Finding> + '_ {
     config.warnings.iter().map(|warning| finding("config", "warning", warning.message.clone(), warning.hint.clone()))
 }
@@ -96,12 +132,20 @@ async fn listening(config: &Config, words: Words) -> Finding {
 async fn database(config: &Config, words: Words) -> Vec<Finding> {
     let counts = async {
         let store = Store::open(config.store_url.reveal())?;
+        if store.schema_version().await? == 0 {
+            return Ok(None);
+        }
         let mut db = store.read().await?;
-        Ok::<_, crate::store::StoreError>((inbox::counts(&mut db).await?, messages::undelivered(&mut db).await?))
+        Ok::<_, crate::store::StoreError>(Some((inbox::counts(&mut db).await?, messages::undelivered(&mut db).await?)))
     };
     match counts.await {
         Err(error) => vec![finding("store", "error", error.to_string(), Some(words.get("cli.hint_store_away")))],
-        Ok((counts, undelivered)) => {
+        // Nobody served yet: that is how everybody begins.
+        Ok(None) => {
+            let hint = Some(words.get("cli.hint_store_empty"));
+            vec![finding("store", "warning", words.get("cli.doctor_store_empty"), hint)]
+        }
+        Ok(Some((counts, undelivered))) => {
             let of = |state| counts.iter().find(|(known, _)| *known == state).map_or(0, |(_, count)| *count);
             let mut findings = vec![finding("store", "ok", words.get("cli.doctor_store"), None)];
             if of(DeliveryState::Failed) > 0 {
@@ -126,9 +170,9 @@ async fn engine_of_docker(config: &Config, words: Words) -> Finding {
 }
 
 /// What a chat platform says of itself; one that does not answer is an error, and nothing to wait for.
-async fn platform(chat: &dyn Chat, words: Words, patience: Duration) -> Vec<Finding> {
+async fn platform(chat: &dyn Chat, named: &Named, words: Words, patience: Duration) -> Vec<Finding> {
     let what = chat.platform().as_str();
-    match tokio::time::timeout(patience, chat.troubles(words)).await {
+    match tokio::time::timeout(patience, chat.troubles(named, words)).await {
         Err(_) => {
             let message = words.say("cli.doctor_no_answer", context! { seconds => patience.as_secs() });
             vec![finding(what, "error", message, Some(words.get("cli.hint_platform")))]
@@ -159,7 +203,7 @@ mod tests {
         async fn edit(&self, _: &str, _: Outgoing<'_>) -> Result<(), ChatError> {
             Err(ChatError::Refused("nobody edits here".to_owned()))
         }
-        async fn troubles(&self, _: Words) -> Vec<String> {
+        async fn troubles(&self, _: &Named, _: Words) -> Vec<String> {
             match &self.0 {
                 Some(troubles) => troubles.iter().map(|trouble| (*trouble).to_owned()).collect(),
                 None => std::future::pending().await,
@@ -171,7 +215,7 @@ mod tests {
     async fn a_platform_has_a_line_a_trouble_and_is_not_waited_for() {
         for language in [Language::En, Language::Es] {
             let states = async |told| {
-                let found = platform(&Told(told), Words(language), Duration::from_millis(20)).await;
+                let found = platform(&Told(told), &Named::default(), Words(language), Duration::from_millis(20)).await;
                 found.into_iter().map(|finding| (finding.what, finding.state)).collect::<Vec<_>>()
             };
             assert_eq!(states(Some(vec![])).await, [("slack", "ok")]);

@@ -2,7 +2,7 @@
 
 use minijinja::context;
 
-use super::{Accepts, Unclear, usage};
+use super::{Accepts, Unclear};
 use crate::domain::span;
 use crate::words::Words;
 
@@ -17,13 +17,13 @@ pub fn explain(unclear: &Unclear, words: Words) -> String {
         Unclear::Missing { book, missing, env_missing, .. } => {
             let mut names: Vec<String> = missing.iter().map(|param| param.name.clone()).collect();
             names.extend(env_missing.then(|| "env".to_owned()));
-            words.say("command.missing", context! { names, usage => usage(book) })
+            words.say("command.missing", context! { names, usage => book.usage() })
         }
         Unclear::Wrong { name, got, accepts, .. } => {
             let accepted = accepted(accepts, words);
             words.say("command.wrong", context! { name, got, accepted, near => accepts.near(got) })
         }
-        Unclear::Unexpected { book, got } => words.say("command.unexpected", context! { got, usage => usage(book) }),
+        Unclear::Unexpected { book, got } => words.say("command.unexpected", context! { got, usage => book.usage() }),
         Unclear::Quote => words.get("command.quote"),
         Unclear::Usage(usage) => words.say("command.usage", context! { usage => *usage }),
     }

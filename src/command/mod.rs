@@ -15,7 +15,6 @@ pub use crate::domain::runbook::BUILT_IN;
 use crate::domain::runbook::{Args, Param, ParamKind, Runbook};
 use crate::domain::settings::Settings;
 pub use explain::explain;
-pub use suggest::usage;
 
 /// Where a line is read.
 #[derive(Clone, Copy)]
@@ -60,6 +59,8 @@ pub enum Command {
     Runs,
     /// What waits for me: `approvals`.
     Approvals,
+    /// What looks by itself, and what it saw: `monitors`.
+    Monitors,
     /// What is locked, by whom: `locks`.
     Locks,
     /// Write on the incident's timeline: `note restarted by hand`.

@@ -27,7 +27,7 @@ pub fn arguments(book: &Arc<Runbook>, words: &[Word], scene: Scene<'_>) -> Resul
             None => reader.positional.push(&word.text),
         }
     }
-    reader.positions(scene)?;
+    reader.positions()?;
     params::settle(book, reader.typed, scene)
 }
 
@@ -65,7 +65,7 @@ impl Reader<'_> {
     }
 
     /// The last word that names an environment is the environment; the others fill parameters in their order.
-    fn positions(&mut self, scene: Scene<'_>) -> Result<(), Unclear> {
+    fn positions(&mut self) -> Result<(), Unclear> {
         let is_env = |word: &&str| self.book.environments.iter().any(|env| env == word);
         if self.typed.env.is_none()
             && let Some(at) = self.positional.iter().rposition(is_env)
@@ -76,11 +76,7 @@ impl Reader<'_> {
         let mut filled = Vec::new();
         for word in &self.positional {
             let Some(param) = free.next() else {
-                return Err(if self.typed.env.is_none() && scene.settings.environments.contains_key(*word) {
-                    self.wrong_env(word)
-                } else {
-                    self.unexpected(word)
-                });
+                return Err(if self.typed.env.is_none() { self.wrong_env(word) } else { self.unexpected(word) });
             };
             filled.push((param.name.clone(), Value::String((*word).to_owned())));
         }
@@ -88,6 +84,7 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// One word more than there are parameters can only have been meant for the environment.
     fn wrong_env(&self, word: &str) -> Unclear {
         if self.book.environments.is_empty() {
             return self.unexpected(word);

@@ -29,17 +29,6 @@ pub fn find(word: &str, scene: Scene<'_>) -> Result<Arc<Runbook>, Unclear> {
     }
 }
 
-/// How a runbook is typed: `shop/rollback <service> [replicas] <prod|dev>`.
-#[must_use]
-pub fn usage(book: &Runbook) -> String {
-    let params = book.params.iter().map(|param| match &param.default {
-        None => format!("<{}>", param.name),
-        Some(_) => format!("[{}]", param.name),
-    });
-    let env = (!book.environments.is_empty()).then(|| format!("<{}>", book.environments.join("|")));
-    std::iter::once(book.full_name()).chain(params).chain(env).collect::<Vec<_>>().join(" ")
-}
-
 impl Accepts {
     /// Acceptable values near one that is not.
     #[must_use]

@@ -61,6 +61,8 @@ pub struct Config {
     pub slack: Option<Slack>,
     /// The Docker engine's address; none means the platform's default.
     pub docker_host: Option<String>,
+    /// Whether runbooks may have containers of their own.
+    pub docker_run: bool,
     /// Where the audit chain's head is written after each change; none means nowhere.
     pub anchor: Option<PathBuf>,
     /// Whether logs are JSON.
@@ -86,6 +88,10 @@ pub struct Slack {
     pub signing_secret: Option<Secret>,
     /// Where Slack's Web API is, without a slash at the end.
     pub api_url: String,
+    /// The HTTP proxy on the way there, as in `HTTPS_PROXY`; it may hold a password.
+    pub proxy: Option<Secret>,
+    /// Hosts that are reached without it, as in `NO_PROXY`.
+    pub no_proxy: String,
 }
 
 impl Config {

@@ -334,6 +334,9 @@ pub struct Source {
 pub struct Docker {
     /// Its address, as in `unix:///var/run/docker.sock` or `tcp://127.0.0.1:2375`; the platform's default without it.
     pub host: Option<String>,
+    /// Whether runbooks may run programs in containers of their own (`do: run`): whoever writes one then reaches every
+    /// image, volume and network of the engine by name.
+    pub allow_run: bool,
 }
 
 crate::domain::text_enum! {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::actor::{Actor, PersonId, Role};
 use super::plan::PlannedStep;
+use super::template::Template;
 use crate::clock::Timestamp;
 use crate::id::{ApprovalId, MessageId, RunId};
 
@@ -22,6 +23,9 @@ pub struct ApprovalRule {
     pub roles: Vec<Role>,
     /// Seconds until it dies.
     pub expires: u64,
+    /// What who approves has to type, with placeholders; nothing without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Template>,
 }
 
 super::text_enum! {
@@ -70,6 +74,9 @@ pub struct ApprovalBody {
     pub requester: PersonId,
     /// What is approved.
     pub steps: Vec<PlannedStep>,
+    /// What who approves has to type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<String>,
     /// From when on the on-call may go on alone; none where the run has no such severity.
     #[serde(default)]
     pub break_glass_at: Option<Timestamp>,
@@ -114,6 +121,8 @@ pub enum Objection {
     Closed(ApprovalState),
     /// They already said yes.
     Voted,
+    /// They did not type this.
+    Unconfirmed(String),
 }
 
 impl Approval {
@@ -138,6 +147,17 @@ impl Approval {
             return Err(Objection::Voted);
         }
         Ok(())
+    }
+
+    /// Whether what was typed is what has to be.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn confirmed(&self, typed: Option<&str>) -> Result<(), Objection> {
+        match &self.body.confirm {
+            Some(wanted) if typed.map(str::trim) != Some(wanted) => Err(Objection::Unconfirmed(wanted.clone())),
+            _ => Ok(()),
+        }
     }
 
     /// Whether these votes are enough: distinct people, none of them the requester.

@@ -23,6 +23,8 @@ pub struct Pack {
     pub about: String,
     /// Whether it is only in use where the configuration names it.
     pub opt_in: bool,
+    /// What of a document it stands for, beside its runbooks.
+    pub source: Vec<String>,
     /// Values with their defaults.
     pub values: Values,
     /// Secrets that its runbooks name, and what each is.

@@ -152,5 +152,6 @@ pub fn approval_for(
         count,
         roles: roles.unwrap_or_else(|| defaults.roles.clone()),
         expires: own.map_or(defaults.expires, |rule| rule.expires).min(LONGEST_EXPIRY),
+        confirm: own.and_then(|rule| rule.confirm.clone()),
     })
 }

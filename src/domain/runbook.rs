@@ -38,6 +38,7 @@ pub const BUILT_IN: &[&str] = &[
     "incidents",
     "runs",
     "approvals",
+    "monitors",
     "locks",
     "note",
     "incident",
@@ -62,6 +63,9 @@ pub struct Runbook {
     /// Prose that the cards show beside the steps.
     #[serde(default)]
     pub about: Option<String>,
+    /// What it was written from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source: Vec<String>,
     /// What it takes, in the order in which people type it.
     pub params: Vec<Param>,
     /// Where it may run; empty means that it has no environment.
@@ -113,6 +117,17 @@ impl Runbook {
         }
         words.extend(env.map(str::to_owned));
         words.join(" ")
+    }
+
+    /// How it is typed: `shop/rollback <service> [replicas] <prod|dev>`.
+    #[must_use]
+    pub fn usage(&self) -> String {
+        let params = self.params.iter().map(|param| match &param.default {
+            None => format!("<{}>", param.name),
+            Some(_) => format!("[{}]", param.name),
+        });
+        let env = (!self.environments.is_empty()).then(|| format!("<{}>", self.environments.join("|")));
+        std::iter::once(self.full_name()).chain(params).chain(env).collect::<Vec<_>>().join(" ")
     }
 
     /// Whether some step may change something.

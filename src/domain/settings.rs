@@ -82,8 +82,11 @@ pub struct Person {
 /// How a person stands on a platform, as far as rights come from there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Whether their account was closed there.
+    /// Whether their account was closed there: then they have no rights anywhere.
     pub gone: bool,
+    /// Whether they are none of ours there: of another workspace, a guest, or nobody at all. Then they have no rights
+    /// through this platform, and keep those that they have elsewhere.
+    pub stranger: bool,
     /// Those of the asked groups that they are in.
     pub groups: Vec<String>,
 }
@@ -181,11 +184,18 @@ impl Settings {
         self.people.get(person).is_some_and(|person| !person.standing.values().any(|standing| standing.gone))
     }
 
+    /// Whether somebody is one of us on this platform: known, and no stranger to it.
+    #[must_use]
+    pub fn knows_on(&self, person: &str, platform: Platform) -> bool {
+        let stranger = |person: &Person| person.standing.get(&platform).is_some_and(|standing| standing.stranger);
+        self.knows(person) && self.people.get(person).is_some_and(|person| !stranger(person))
+    }
+
     /// A person as an actor on a platform, with the roles that were given to them, those of their groups, and every role
     /// that these include; none for strangers. The one place that says who somebody is and what they hold.
     #[must_use]
     pub fn actor(&self, person: &str, platform: Platform) -> Option<Actor> {
-        let person = self.people.get(person).filter(|person| self.knows(&person.id))?;
+        let person = self.people.get(person).filter(|person| self.knows_on(&person.id, platform))?;
         let mut roles = BTreeSet::new();
         let mut todo = person.roles.clone();
         for (platform, standing) in &person.standing {
@@ -207,7 +217,7 @@ impl Settings {
         let mut most = self.clone();
         for person in most.people.values_mut() {
             let of = |platform: &Platform| self.groups.get(platform).into_iter().flat_map(BTreeMap::keys).cloned();
-            let full = |platform: &Platform| Standing { gone: false, groups: of(platform).collect() };
+            let full = |platform: &Platform| Standing { groups: of(platform).collect(), ..Standing::default() };
             person.standing = person.identities.keys().map(|platform| (*platform, full(platform))).collect();
         }
         most

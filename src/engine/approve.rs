@@ -20,10 +20,21 @@ use crate::domain::policy::{self, Ask};
 use crate::domain::run::{Cause, Run};
 use crate::domain::settings::Settings;
 use crate::domain::step::{StepEvent, StepRun, StepState};
+use crate::domain::template::{self, Template};
 use crate::domain::timeline::EntryKind;
 use crate::faults::seeded;
 use crate::id::{ApprovalId, MessageId};
-use crate::store::{Result, Tx, approvals, incidents, runs, steps};
+use crate::store::{Db, Result, Tx, approvals, incidents, runs, steps};
+
+/// An approval that waits for somebody.
+pub struct Waiting {
+    /// What is asked.
+    pub approval: Approval,
+    /// Who has agreed so far.
+    pub votes: Vec<Vote>,
+    /// The run that waits.
+    pub run: Run,
+}
 
 impl Engine {
     /// Asks for approval of a step, and of the steps after it that need the same people and can be planned now.
@@ -36,6 +47,7 @@ impl Engine {
         rule: ApprovalRule,
     ) -> Result<bool> {
         let planned = self.plan_covered(run, all, step, plan, &rule).await?;
+        let confirm = self.confirmation(run, all, &rule).await?;
         let now = self.clock.now();
         let mut approval = Approval {
             id: ApprovalId::new(),
@@ -45,6 +57,7 @@ impl Engine {
             created_at: now,
             expires_at: now.after(Duration::from_secs(rule.expires)),
             body: ApprovalBody {
+                confirm,
                 break_glass_at: self.break_glass_at(run).await?,
                 glass_offered: false,
                 rule,
@@ -114,6 +127,14 @@ impl Engine {
             }
         }
         Ok(covered)
+    }
+
+    /// What who approves has to type: what the rule says, or the command where that cannot be told.
+    async fn confirmation(&self, run: &Run, all: &[StepRun], rule: &ApprovalRule) -> Result<Option<String>> {
+        let Some(Template(text)) = &rule.confirm else { return Ok(None) };
+        let scope = self.scope(run, all).await?;
+        let filled = template::fill(&json!(text), &scope.names);
+        Ok(Some(filled.map_or_else(|_| run.body.command_line(), |value| crate::domain::expect::show(&value))))
     }
 
     async fn break_glass_at(&self, run: &Run) -> Result<Option<crate::clock::Timestamp>> {
@@ -188,14 +209,31 @@ impl Engine {
         Ok(true)
     }
 
-    /// Takes somebody's yes or no. The approval's row is locked first, so that votes at the same moment see each other.
+    /// What somebody may decide now, oldest first.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn waiting_for(&self, db: &mut Db, actor: &Actor) -> Result<Vec<Waiting>> {
+        let mut found = Vec::new();
+        for approval in approvals::pending(db).await? {
+            let votes = approvals::votes(db, &approval.id).await?;
+            if approval.may_decide(actor, &votes, self.clock.now()).is_ok()
+                && let Some(run) = runs::get(db, &approval.run).await?
+            {
+                found.push(Waiting { approval, votes, run });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Takes somebody's yes or no, with what they typed: a confirmation, or a reason. The approval's row is locked first, so that votes at the same moment see each other.
     pub(super) async fn decide(
         &self,
         tx: &mut Tx,
         heard: &Heard,
         id: &ApprovalId,
         yes: bool,
-        reason: Option<String>,
+        typed: Option<String>,
     ) -> Result<()> {
         let Some(mut approval) = approvals::get(tx, id).await? else { return Ok(()) };
         if approval.state == ApprovalState::Pending && !approvals::update(tx, &approval, ApprovalState::Pending).await?
@@ -211,7 +249,8 @@ impl Engine {
         let Some(run) = runs::get(tx, &approval.run).await? else { return Ok(()) };
         let now = self.clock.now();
         spoil(&mut approval, &mut votes, &heard.actor);
-        if let Err(objection) = approval.may_decide(&heard.actor, &votes, now) {
+        let confirmed = || if yes { approval.confirmed(typed.as_deref()) } else { Ok(()) };
+        if let Err(objection) = approval.may_decide(&heard.actor, &votes, now).and_then(|()| confirmed()) {
             return self.object(tx, heard, &run, &approval, &objection).await;
         }
         if yes {
@@ -230,13 +269,13 @@ impl Engine {
             approval.state = ApprovalState::Refused;
             approval.body.closed_by = Some(heard.actor.id.clone());
             approval.body.decided_at = Some(now);
-            approval.body.reason.clone_from(&reason);
+            approval.body.reason.clone_from(&typed);
             approvals::update(tx, &approval, ApprovalState::Pending).await?;
             self.refuse_steps(tx, &run, id).await?;
         }
         self.refresh(tx, &run.id).await?;
         let kind = if yes { EntryKind::Approved } else { EntryKind::Refused };
-        let body = json!({"run": run.id, "approval": id, "digest": approval.plan_digest, "state": approval.state, "reason": reason});
+        let body = json!({"run": run.id, "approval": id, "digest": approval.plan_digest, "state": approval.state, "reason": typed.filter(|_| !yes)});
         self.enter(tx, stream_of(&run), &heard.actor.id, kind, body).await
     }
 

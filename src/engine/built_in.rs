@@ -19,7 +19,7 @@ use crate::domain::settings::Settings;
 use crate::domain::timeline::EntryKind;
 use crate::id::RunId;
 use crate::secret::Secret;
-use crate::store::{Result, Tx, approvals, incidents, locks, runs, sessions};
+use crate::store::{Result, Tx, incidents, locks, runs, sessions};
 use crate::words::Words;
 
 /// How long a one-time link may be used.
@@ -44,6 +44,7 @@ impl Engine {
                 self.reply(tx, heard, &cards::runs(self.desk(&heard.settings), &latest)).await
             }
             Command::Approvals => self.my_approvals(tx, heard).await,
+            Command::Monitors => self.list_monitors(tx, heard).await,
             Command::Locks => self.locks(tx, heard).await,
             Command::Note(text) => self.note(tx, heard, &text).await,
             Command::Declare(severity, title) => self.declare(tx, heard, severity, &title).await,
@@ -91,22 +92,15 @@ impl Engine {
     async fn why(&self, tx: &mut Tx, heard: &Heard, person: &str, request: &Request) -> Result<()> {
         let line = explain(&heard.settings, person, request, Some(&heard.place.channel));
         let card = match line {
-            Ok(line) => cards::unclear(line, &[]),
+            Ok(title) => Card { title, state: "why".to_owned(), ..Card::default() },
             Err(card) => *card,
         };
         self.aside(tx, heard, &card).await
     }
 
     async fn my_approvals(&self, tx: &mut Tx, heard: &Heard) -> Result<()> {
-        let mut mine = Vec::new();
-        for approval in approvals::pending(tx).await? {
-            let votes = approvals::votes(tx, &approval.id).await?;
-            if approval.may_decide(&heard.actor, &votes, self.clock.now()).is_ok()
-                && let Some(run) = runs::get(tx, &approval.run).await?
-            {
-                mine.push(run.body.command_line());
-            }
-        }
+        let mine: Vec<_> = self.waiting_for(tx, &heard.actor).await?;
+        let mine: Vec<_> = mine.iter().map(|waiting| waiting.run.body.command_line()).collect();
         let key = if mine.is_empty() { "no_approvals" } else { "approvals_title" };
         self.tell(tx, heard, key, context! { count => mine.len(), list => mine.join("; ") }).await
     }

@@ -22,10 +22,13 @@ use crate::domain::settings::Settings;
 use crate::id::MessageId;
 use crate::store::inbox::Input;
 use crate::store::messages::{self, Message, NewMessage};
-use crate::store::{StoreError, approvals, incidents, runs};
+use crate::store::{StoreError, incidents};
 
 /// Choices that are given to somebody who types.
 const OFFERED: usize = 100;
+/// How often, and how long apart, a thread of ours is looked for that may just be written down.
+const TRIES: u32 = 10;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 /// Approvals that a person's page shows.
 const WAITING: usize = 5;
 
@@ -82,7 +85,7 @@ impl House for Engine {
 
     async fn root(&self, platform: Platform, channel: &str, external: &str) -> Result<MessageId, Away> {
         let place = Place::channel(platform, channel);
-        if let Some(known) = messages::root_at(&mut self.store.read().await?, &place, external).await? {
+        if let Some(known) = self.known_root(&place, external).await? {
             return Ok(known);
         }
         let name = digest::sha256(format!("{platform}/{channel}/{external}").as_bytes());
@@ -110,10 +113,10 @@ impl House for Engine {
         channel: &str,
         external: &str,
     ) -> Result<Option<MessageId>, Away> {
-        let mut db = self.store.read().await?;
-        let Some(root) = messages::root_at(&mut db, &Place::channel(platform, channel), external).await? else {
+        let Some(root) = self.known_root(&Place::channel(platform, channel), external).await? else {
             return Ok(None);
         };
+        let mut db = self.store.read().await?;
         Ok(incidents::of_thread(&mut db, &root).await?.map(|_| root))
     }
 
@@ -190,11 +193,8 @@ impl House for Engine {
         let mut db = self.store.read().await?;
         let mut page = vec![(None, cards::on_call(desk, &self.teams_on_call(&settings, None)))];
         let mut waiting = Vec::new();
-        for approval in approvals::pending(&mut db).await? {
-            let votes = approvals::votes(&mut db, &approval.id).await?;
-            if approval.may_decide(&actor, &votes, self.clock.now()).is_ok()
-                && let Some(run) = runs::get(&mut db, &approval.run).await?
-                && let Some(message) = messages::get(&mut db, &run.body.message).await?
+        for asked in self.waiting_for(&mut db, &actor).await? {
+            if let Some(message) = messages::get(&mut db, &asked.run.body.message).await?
                 && let Ok(card) = serde_json::from_value(message.card)
             {
                 waiting.push((Some(message.id), card));
@@ -211,6 +211,23 @@ impl House for Engine {
 }
 
 impl Engine {
+    /// The root of a thread that we know. An id that nobody knows may be one of ours that is just being written down:
+    /// as long as a message is on its way to that channel, it is looked for again, up to a second.
+    async fn known_root(&self, place: &Place, external: &str) -> Result<Option<MessageId>, Away> {
+        for _ in 0..TRIES {
+            let mut db = self.store.read().await?;
+            // In this order: what was written down in between is found.
+            let coming = messages::on_its_way(&mut db, place, self.clock.now()).await?;
+            let known = messages::root_at(&mut db, place, external).await?;
+            if known.is_some() || !coming {
+                return Ok(known);
+            }
+            drop(db);
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(None)
+    }
+
     fn book(&self, name: &str) -> Option<Arc<Runbook>> {
         one(&self.catalog.load(), name)
     }

@@ -78,7 +78,7 @@ impl Engine {
             let on_call = team.rota.as_ref().and_then(|rota| rota.on_call(self.clock.now()));
             for (platform, group) in team.groups.iter().filter(|(platform, _)| self.chats.contains_key(platform)) {
                 let members = wanted.entry((*platform, group.clone())).or_default();
-                let person = on_call.as_deref().filter(|person| settings.knows(person));
+                let person = on_call.as_deref().filter(|person| settings.knows_on(person, *platform));
                 members.extend(person.and_then(|person| settings.identity(*platform, person)).map(str::to_owned));
             }
         }

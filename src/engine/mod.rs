@@ -31,6 +31,7 @@ mod tick;
 mod undo;
 mod watch;
 
+pub use approve::Waiting;
 pub use built_in::explain;
 pub use record::{Event, InForce};
 

@@ -61,7 +61,7 @@ impl Engine {
     ) -> Result<()> {
         let text = |name: &str| values.get(name).and_then(Value::as_str).map(str::to_owned);
         match press {
-            Press::Approve(id) => self.decide(tx, heard, &id, true, None).await,
+            Press::Approve(id) => self.decide(tx, heard, &id, true, text("confirm")).await,
             Press::Refuse(id) => self.decide(tx, heard, &id, false, text("reason")).await,
             Press::BreakGlass(id) => self.break_glass(tx, heard, &id, text("reason")).await,
             Press::CloseReview(id) => self.close_review(tx, heard, &id, text("note")).await,

@@ -75,7 +75,7 @@ impl Roster {
             let reading = known.readings.get(&(*platform, identity.clone()))?;
             let fresh = now.since(reading.at) <= COUNTS;
             let groups = if fresh { reading.standing.groups.clone() } else { Vec::new() };
-            Some((*platform, Standing { gone: reading.standing.gone, groups }))
+            Some((*platform, Standing { groups, ..reading.standing }))
         });
         found.collect()
     }
@@ -123,14 +123,22 @@ impl Engine {
                 |of: &Settings| of.actor(id, Platform::Console).map_or(BTreeSet::new(), |actor: Actor| actor.roles);
             let (had, has) = (roles(&before), roles(&after));
             if before.knows(id) && !after.knows(id) {
-                tracing::warn!(
-                    person = id,
-                    "an account of theirs is closed, or not of our workspace: they have no rights"
-                );
+                tracing::warn!(person = id, "an account of theirs is closed: they have no rights");
             } else if had != has {
                 let lost: Vec<_> = had.difference(&has).collect();
                 let gained: Vec<_> = has.difference(&had).collect();
                 tracing::info!(person = id, ?lost, ?gained, "a platform says that rights changed");
+            }
+            for platform in after.people[id].identities.keys().filter(|_| after.knows(id)) {
+                match (before.knows_on(id, *platform), after.knows_on(id, *platform)) {
+                    (true, false) => tracing::warn!(
+                        person = id,
+                        %platform,
+                        "their account there is a guest's, of another workspace or unknown: no rights through it"
+                    ),
+                    (false, true) => tracing::info!(person = id, %platform, "they are one of ours there again"),
+                    _ => {}
+                }
             }
         }
     }

@@ -1,20 +1,37 @@
 //! Port 2: actions. One file an action, one line in [`ACTIONS`]; help, schema, docs and tests iterate over it.
 //! Knows nothing of chat, store or engine.
 
+pub mod alertmanager;
 mod ask;
+mod attempt;
+pub mod dns;
 #[cfg(feature = "docker")]
 pub mod docker;
+pub mod file;
+pub mod host;
 pub mod http;
+mod jwt;
 pub mod live;
+mod loki;
+#[cfg(feature = "mongo")]
+pub mod mongo;
+mod net;
 mod note;
 pub mod output;
 pub mod process;
+pub mod prometheus;
+mod quoted;
 mod redact;
+pub mod redis;
 mod runbook;
 mod shell;
+pub mod smtp;
 pub mod sql;
+mod tcp;
+mod tls;
 pub mod value;
 mod wait;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -86,6 +103,19 @@ pub static ACTIONS: &[ActionSpec] = &[
     runbook::SPEC,
     sql::SPEC,
     #[cfg(feature = "docker")] docker::SPEC,
+    redis::SPEC,
+    #[cfg(feature = "mongo")] mongo::SPEC,
+    prometheus::SPEC,
+    alertmanager::SPEC,
+    loki::SPEC,
+    tls::SPEC,
+    tcp::SPEC,
+    dns::SPEC,
+    host::SPEC,
+    file::SPEC,
+    jwt::SPEC,
+    smtp::SPEC,
+    webhook::SPEC,
 ];
 
 /// What the Docker engine says of itself, for `doctor`.
@@ -98,7 +128,7 @@ pub async fn docker_version(tools: &Tools) -> Result<String, Sentence> {
     #[cfg(not(feature = "docker"))]
     {
         let _ = tools;
-        Err(sentence!("action.docker_left_out"))
+        Err(sentence!("docker.left_out"))
     }
 }
 
@@ -115,6 +145,8 @@ pub struct Tools {
     pub secrets: Arc<BTreeMap<String, Secret>>,
     /// The Docker engine's address; none means the platform's default.
     pub docker_host: Option<String>,
+    /// Whether runbooks may have containers of their own.
+    pub docker_run: bool,
     /// Takes every known secret out of what actions print and find.
     pub redactor: Arc<Redactor>,
 }
@@ -126,7 +158,7 @@ impl Tools {
     pub fn new(secrets: BTreeMap<String, Secret>, extra: &[(String, Secret)], docker_host: Option<String>) -> Self {
         let named = secrets.iter().map(|(name, secret)| (name.as_str(), secret));
         let redactor = Redactor::new(named.chain(extra.iter().map(|(name, secret)| (name.as_str(), secret))));
-        Self { secrets: Arc::new(secrets), docker_host, redactor: Arc::new(redactor) }
+        Self { secrets: Arc::new(secrets), docker_host, docker_run: false, redactor: Arc::new(redactor) }
     }
 
     /// The same, where these names stand for secrets with other names. All are known to the redactor.

@@ -36,6 +36,8 @@ const EDIT: &str = "UPDATE messages
 const GET: &str = select!("WHERE id = $1");
 const AT: &str = "SELECT id, thread FROM messages
     WHERE platform = $1 AND channel = $2 AND external = $3 ORDER BY seq LIMIT 1";
+const ON_ITS_WAY: &str = "SELECT COUNT(*) FROM messages
+    WHERE platform = $1 AND channel = $2 AND posted_version = 0 AND claimed_until > $3";
 const ADOPT: &str = "INSERT INTO messages
         (id, seq, revision, platform, channel, card, presses, external, at, version, posted_version, attempts)
     VALUES ($1, $2, $2, $3, $4, $5, '{}', $6, $7, 1, 1, 0) ON CONFLICT (id) DO NOTHING";
@@ -76,6 +78,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     EDIT,
     GET,
     AT,
+    ON_ITS_WAY,
     ADOPT,
     THREAD,
     REPLIES,
@@ -274,6 +277,15 @@ pub async fn get(db: &mut Db, id: &MessageId) -> Result<Option<Message>> {
 pub async fn root_at(db: &mut Db, place: &Place, external: &str) -> Result<Option<MessageId>> {
     let found = fetch_optional!(db, (String, Option<String>), AT, place.platform.as_str(), &place.channel, external)?;
     Ok(found.map(|(id, thread)| MessageId::from(thread.unwrap_or(id))))
+}
+
+/// Whether a message is on its way to a channel, so that its id there is not yet known.
+///
+/// # Errors
+/// The database's.
+pub async fn on_its_way(db: &mut Db, place: &Place, now: Timestamp) -> Result<bool> {
+    let (count,) = fetch_one!(db, (i64,), ON_ITS_WAY, place.platform.as_str(), &place.channel, now.0)?;
+    Ok(count > 0)
 }
 
 /// Puts a message that was on a platform before us, known there by `external`, among ours, so that it can be a thread's

@@ -79,8 +79,10 @@ async fn the_doctor_tells_what_is_and_what_to_do() {
         };
         (said.code, state("catalog"), state("server"), state("store"))
     };
-    let (_, catalog, server, _) = findings().await;
-    assert_eq!((catalog, server), ("ok".into(), "warning".into()), "nothing serves yet");
+    let before = findings().await;
+    assert_eq!(before, (0, "ok".into(), "warning".into(), "warning".into()), "nothing serves yet, and nothing did");
+    let text = install.sereno(&["doctor"]).await;
+    assert!(text.out.contains("the first `sereno serve` creates them") && !text.out.contains("inbox"), "{text:#?}");
     let _server = install.serve().await;
     assert_eq!(findings().await, (0, "ok".into(), "ok".into(), "ok".into()));
     install.write("commands/ops/broken.yaml", "name: [\n");

@@ -1,5 +1,7 @@
 //! Commands, mentions, forms, shortcuts, reactions, the own page; and who may not.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::town::{blocks, town, words};
@@ -148,6 +150,32 @@ async fn who_is_not_listed_reaches_nothing_and_learns_who_they_are() {
 }
 
 #[tokio::test]
+async fn who_is_listed_and_became_a_guest_reaches_nothing_here() {
+    town(async |town| {
+        let ana = town.ana();
+        assert!(ana.slash("C1", "/ops health prod").await.acked);
+        town.says("C1", &["health", "done"]).await;
+        town.slack.with(|world| world.users.iter_mut().find(|user| user.id == "U1").unwrap().guest = true);
+        town.slack.event(json!({"type": "user_change", "user": {"id": "U1", "team_id": "T1"}})).await;
+        let mut answers = Vec::new();
+        while !answers.iter().any(|text: &String| text.contains("guest")) {
+            assert!(answers.len() < 100, "{answers:?}");
+            town.waits(Duration::from_secs(1));
+            tokio::time::sleep(Duration::from_millis(50)).await; // real loops are running beside us
+            answers.push(ana.slash("C1", "/ops ping").await.body["text"].as_str().unwrap_or_default().to_owned());
+        }
+        let before = town.requests().await;
+        ana.mention("C1", "health prod").await;
+        town.whispers(&ana, &["guest", "T1/U1"]).await;
+        ana.open_home().await;
+        let home = town.slack.wait_for("a page", |_| ana.home()).await;
+        assert!(words(&home).contains("guest"), "{}", words(&home));
+        assert_eq!(town.requests().await, before);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_unknown_channel_and_a_direct_message_say_where_to_go() {
     town(async |town| {
         let ana = town.ana();
@@ -221,6 +249,36 @@ async fn the_own_page_shows_what_waits_and_changes_with_a_click() {
         assert!(ben.act_in(&home, "approve", None, &[]).await.acked);
         town.says("C1", &["drain", "done"]).await;
         town.slack.wait_for("a new page", |_| ben.home().filter(|home| home.updates > 0)).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_own_page_that_is_open_follows_what_happens() {
+    town(async |town| {
+        let (ana, ben) = (town.ana(), town.ben());
+        ben.open_home().await;
+        let home = town.slack.wait_for("a page", |_| ben.home()).await;
+        assert!(!words(&home).contains("node-3"), "{}", words(&home));
+        let follows = async |text: &str, there: bool| {
+            for _ in 0..200 {
+                if let Some(home) = ben.home().filter(|home| words(home).contains(text) == there) {
+                    return home;
+                }
+                town.waits(Duration::from_secs(3));
+                tokio::time::sleep(Duration::from_millis(50)).await; // real loops are running beside us
+            }
+            panic!("{text} on Ben's page: not {there}; {}", words(&ben.home().unwrap()));
+        };
+        ana.slash("C1", "/ops drain node-3 prod").await;
+        let home = follows("node-3", true).await;
+        ana.mention("C2", "incident P1 Orders fail").await;
+        follows("Orders fail", true).await;
+        assert!(ben.act_in(&home, "approve", None, &[]).await.acked);
+        follows("node-3", false).await;
+        let before = town.slack.calls_of("views.publish").len();
+        assert!(before < 8, "a page is not published at every event: {before}");
+        assert!(ana.home().is_none(), "who opened none has none");
     })
     .await;
 }

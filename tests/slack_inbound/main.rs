@@ -4,6 +4,7 @@
 mod asking;
 mod doors;
 mod pressing;
+mod proxy;
 mod sockets;
 #[path = "../support/mod.rs"]
 mod support;

@@ -23,6 +23,7 @@ use sereno_fakes::slack::{MONDAY, Message, Person, Setup, Slack, View};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::proxy::Proxy;
 use crate::support::{Database, each_database};
 
 const CONFIG: &str = r##"
@@ -109,7 +110,7 @@ pub async fn towns(replicas: usize, tell: impl AsyncFn(&Town)) {
     for mode in [Mode::Socket, Mode::Http] {
         each_database(async |database| {
             eprintln!("by {mode:?}");
-            let town = Town::start(mode, replicas, database).await;
+            let town = Town::start(mode, replicas, database, None).await;
             tell(&town).await;
             town.ends().await;
         })
@@ -122,7 +123,7 @@ pub async fn town_by(mode: Mode, tell: impl AsyncFn(&Town)) {
     let told = std::sync::atomic::AtomicBool::new(false);
     each_database(async |database| {
         if !told.swap(true, std::sync::atomic::Ordering::Relaxed) {
-            let town = Town::start(mode, 1, database).await;
+            let town = Town::start(mode, 1, database, None).await;
             tell(&town).await;
             town.ends().await;
         }
@@ -130,8 +131,23 @@ pub async fn town_by(mode: Mode, tell: impl AsyncFn(&Town)) {
     .await;
 }
 
+/// Tells a story in both modes, on SQLite, with Slack at `http://slack.test`, which only this proxy can reach.
+pub async fn town_behind(proxy: &Proxy, tell: impl AsyncFn(&Town)) {
+    for mode in [Mode::Socket, Mode::Http] {
+        let told = std::sync::atomic::AtomicBool::new(false);
+        each_database(async |database| {
+            if !told.swap(true, std::sync::atomic::Ordering::Relaxed) {
+                let town = Town::start(mode, 1, database, Some(proxy)).await;
+                tell(&town).await;
+                town.ends().await;
+            }
+        })
+        .await;
+    }
+}
+
 impl Town {
-    async fn start(mode: Mode, replicas: usize, database: Database) -> Self {
+    async fn start(mode: Mode, replicas: usize, database: Database, proxy: Option<&Proxy>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in BOOKS {
             let path = dir.path().join(name);
@@ -153,10 +169,14 @@ impl Town {
             Mode::Http => setup.http(&urls.iter().map(String::as_str).collect::<Vec<_>>()),
         };
         let slack = Slack::start(setup).await.unwrap();
+        if let Some(proxy) = proxy {
+            proxy.leads_to(slack.url());
+            slack.with(|world| "http://slack.test".clone_into(&mut world.base));
+        }
         let (clock, stop) = (Clock::manual(Timestamp(MONDAY)), CancellationToken::new());
         let mut running = Vec::new();
         for listener in listeners {
-            let (engine, state) = replica(mode, &slack, &database, dir.path(), &clock);
+            let (engine, state) = replica((mode, proxy), &slack, &database, dir.path(), &clock);
             let (stop, stop_too) = (stop.clone(), stop.clone());
             running.push(tokio::spawn(async move { engine.run(stop).await }));
             running.push(tokio::spawn(async move { http::serve(listener, state, stop_too).await.unwrap() }));
@@ -313,7 +333,7 @@ pub fn words(view: &View) -> String {
 }
 
 fn replica(
-    mode: Mode,
+    (mode, proxy): (Mode, Option<&Proxy>),
     slack: &Slack,
     database: &Database,
     commands: &std::path::Path,
@@ -333,7 +353,11 @@ fn replica(
         bot_token: bot,
         app_token: Some(app),
         signing_secret: Some(secret),
-        api_url: slack.api_url().trim_end_matches('/').to_owned(),
+        api_url: match proxy {
+            Some(_) => "http://slack.test/api".to_owned(),
+            None => slack.api_url().trim_end_matches('/').to_owned(),
+        },
+        proxy: proxy.map(Proxy::setting),
         clock: clock.clone(),
     });
     let engine = Engine::new(Parts {

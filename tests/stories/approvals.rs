@@ -27,6 +27,30 @@ async fn asks(s: &Story, line: &str) -> Heard {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_taken_back_is_approved_by_typing_its_name() {
+    let wipe = "name: wipe\nsummary: Starts again from nothing
+params: [{ name: base, type: text, pattern: '[a-z_]+' }]
+environments: [prod]
+allow: [{ roles: [operator] }]
+approval: [{ count: 1, confirm: '{{ base }}@{{ env }}' }]
+steps:
+  - { id: a, title: Wipe it, action: shell, effect: destroy, with: { argv: [\"${dir}/deploy\", wipe, '{{ base }}'] } }\n";
+    story(&[("shop/wipe.yaml", wipe)], async |s| {
+        world(s);
+        let ask = only(s.person("ana").says("#infra", "/ops wipe shop prod").await);
+        let form = ask.card.button("approve").unwrap().asks.clone().expect("it asks");
+        assert_eq!(form.inputs[0].label, "Type shop@prod to approve");
+        let told = only(s.person("leo").presses_with(&ask, "approve", &[("confirm", "shop")]).await);
+        assert_eq!(told.card.title, "Not counted: this is approved by typing shop@prod, exactly.");
+        assert!(s.effects().is_empty());
+        s.person("leo").presses_with(&ask, "approve", &[("confirm", " shop@prod ")]).await;
+        assert_eq!(s.effects(), ["wipe shop"]);
+        s.audit_is_whole().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_is_asked_approved_done_and_checked() {
     story(ALL, async |s| {
         world(s);

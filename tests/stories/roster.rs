@@ -27,6 +27,7 @@ struct Club(Mutex<State>);
 #[derive(Default)]
 struct State {
     closed: BTreeSet<&'static str>,
+    guests: BTreeSet<&'static str>,
     groups: BTreeMap<&'static str, BTreeSet<String>>,
     away: bool,
     hangs: bool,
@@ -85,7 +86,8 @@ impl Chat for Club {
             }
         }
         let theirs = groups.iter().filter(|group| state.groups[group.as_str()].contains(identity));
-        Ok(Some(Standing { gone: state.closed.contains(identity), groups: theirs.cloned().collect() }))
+        let (gone, stranger) = (state.closed.contains(identity), state.guests.contains(identity));
+        Ok(Some(Standing { gone, stranger, groups: theirs.cloned().collect() }))
     }
 
     async fn set_group(&self, group: &str, members: &[String]) -> Result<(), ChatError> {
@@ -204,6 +206,26 @@ async fn a_closed_account_takes_the_rights_on_the_console_too() {
         s.engine.standing_changed(Platform::Slack, ANA);
         s.settles().await;
         assert!(!s.engine.settings.load().knows("ana"), "what the platform tells is looked at at once");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_of_the_platform_has_no_rights_through_it_and_keeps_those_of_the_console() {
+    tell(async |s, club| {
+        club.is().guests.insert(ANA);
+        s.waits(minutes(5)).await;
+        let settings = s.engine.settings.load_full();
+        assert!(settings.actor("ana", Platform::Slack).is_none(), "nothing is done for a guest on Slack");
+        assert!(settings.actor("ana", Platform::Console).is_some(), "on the console they are who they were");
+        assert_eq!(s.person("ana").says("#infra", "/ops health prod").await.len(), 1);
+        club.is().away = true;
+        s.waits(minutes(60)).await;
+        assert!(s.engine.settings.load().actor("ana", Platform::Slack).is_none(), "an outage opens no door");
+        club.is().away = false;
+        club.is().guests.clear();
+        s.waits(minutes(5)).await;
+        assert!(s.engine.settings.load().actor("ana", Platform::Slack).is_some());
     })
     .await;
 }

@@ -120,6 +120,7 @@ impl Town {
             app_token: Some(app_token),
             signing_secret: Some(signing),
             api_url: self.slack.api_url().trim_end_matches('/').to_owned(),
+            proxy: None,
             clock: self.clock.clone(),
         };
         chat::slack(app).expect("built with Slack")

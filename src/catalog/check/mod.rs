@@ -83,6 +83,7 @@ pub fn file(sheet: &mut Sheet, tree: Node<Range<usize>>, pack: &Pack, ground: &G
         name: written.name,
         summary: written.summary,
         about: written.about,
+        source: written.source,
         params,
         environments: written.environments,
         channels: written.channels,
@@ -98,7 +99,7 @@ pub fn file(sheet: &mut Sheet, tree: Node<Range<usize>>, pack: &Pack, ground: &G
     };
     book.schedule = schedule::check(sheet, written.schedule, &book, ground);
     book.allow = people::allow(sheet, written.allow, &book, ground);
-    book.approval = people::approval(sheet, written.approval, &book, ground);
+    book.approval = people::approval(sheet, written.approval, (&book, &names), ground);
     people::feasible(sheet, &book, ground);
     Some(book)
 }

@@ -6,6 +6,7 @@ use minijinja::context;
 use serde_json::Value;
 
 use super::params::ill_typed;
+use super::variables::{self, Moment, Names};
 use super::{Ground, known_word, words};
 use crate::catalog::report::{Sheet, child};
 use crate::catalog::written;
@@ -14,6 +15,7 @@ use crate::domain::approval::{ApprovalRule, LONGEST_EXPIRY};
 use crate::domain::nearest::nearest;
 use crate::domain::policy::{Ask, approval_for, authorize};
 use crate::domain::runbook::{Allow, Effect, ParamKind, Runbook, Step};
+use crate::domain::template::Template;
 
 /// Shortest life of an approval, in seconds: somebody has to read it.
 const SHORTEST_EXPIRY: u64 = 10;
@@ -65,7 +67,7 @@ fn allow_one(sheet: &mut Sheet, at: &str, rule: written::Allow, book: &Runbook, 
 pub fn approval(
     sheet: &mut Sheet,
     written: Vec<written::Approval>,
-    book: &Runbook,
+    (book, names): (&Runbook, &Names),
     ground: &Ground<'_>,
 ) -> Vec<ApprovalRule> {
     let mut rules: Vec<ApprovalRule> = Vec::new();
@@ -85,7 +87,17 @@ pub fn approval(
         let without = ground.settings.approval_expires;
         let span = (SHORTEST_EXPIRY, LONGEST_EXPIRY);
         let expires = super::params::span_in(sheet, &child(&at, "expires"), rule.expires.as_deref(), without, span);
-        rules.push(ApprovalRule { environments: rule.environments, count: rule.count, roles: rule.roles, expires });
+        let confirm = rule.confirm.map(|text| {
+            variables::check(sheet, &child(&at, "confirm"), &Value::String(text.clone()), names, Moment::Start);
+            Template(text)
+        });
+        rules.push(ApprovalRule {
+            environments: rule.environments,
+            count: rule.count,
+            roles: rule.roles,
+            expires,
+            confirm,
+        });
     }
     rules
 }

@@ -67,6 +67,7 @@ pub fn objection(desk: Desk<'_>, objection: &Objection, decided: &str) -> Card {
         Objection::Closed(ApprovalState::Expired) => desk.get("objection_expired_state"),
         Objection::Closed(state) => desk.say(&format!("objection_{state}"), context! { decided }),
         Objection::Voted => desk.get("objection_voted"),
+        Objection::Unconfirmed(wanted) => desk.say("objection_unconfirmed", context! { wanted }),
     };
     Card { title, tone: Tone::Warning, state: "not_counted".to_owned(), ..Card::default() }
 }
@@ -148,15 +149,8 @@ fn input(desk: Desk<'_>, param: &Param, given: &Args) -> Input {
     }
 }
 
-/// How a runbook is typed: `/ops rollback SERVICE ENV`.
 fn usage(desk: Desk<'_>, book: &Runbook) -> String {
-    let params = book.params.iter().map(|param| match param.default {
-        Some(_) => format!("[{}]", param.name),
-        None => format!("<{}>", param.name),
-    });
-    let env = (!book.environments.is_empty()).then(|| format!("<{}>", book.environments.join("|")));
-    let words: Vec<String> = std::iter::once(book.full_name()).chain(params).chain(env).collect();
-    desk.say("usage", context! { line => format!("/ops {}", words.join(" ")) })
+    desk.say("usage", context! { line => format!("/ops {}", book.usage()) })
 }
 
 /// What a person may type here, or how one runbook is used.
@@ -177,7 +171,7 @@ pub fn help(desk: Desk<'_>, books: &[Arc<Runbook>], one: bool) -> Card {
         };
     }
     let columns = ["column_command", "column_does"].map(|key| desk.get(key)).to_vec();
-    let rows = books.iter().map(|book| vec![usage_line(book), book.summary.clone()]).collect();
+    let rows = books.iter().map(|book| vec![book.usage(), book.summary.clone()]).collect();
     Card {
         title: desk.say("help_title", context! { count => books.len() }),
         state: "help".to_owned(),
@@ -185,12 +179,6 @@ pub fn help(desk: Desk<'_>, books: &[Arc<Runbook>], one: bool) -> Card {
         table: Some(Table { columns, rows }),
         ..Card::default()
     }
-}
-
-fn usage_line(book: &Runbook) -> String {
-    let params = book.params.iter().map(|param| param.name.to_uppercase());
-    let env = (!book.environments.is_empty()).then(|| "ENV".to_owned());
-    std::iter::once(book.full_name()).chain(params).chain(env).collect::<Vec<_>>().join(" ")
 }
 
 /// What a runbook would do, step by step; nothing was touched.

@@ -210,7 +210,7 @@ fn approval_buttons(desk: Desk<'_>, approval: &Approval) -> Vec<Button> {
     let id = &approval.id;
     let ask = |key: &str, name: &str, optional| Some(one_field(desk.get(key), name, desk.get(key), optional));
     let mut buttons = vec![
-        desk.button("approve", Press::Approve(id.clone())),
+        Button { asks: confirmation(desk, approval), ..desk.button("approve", Press::Approve(id.clone())) },
         Button {
             danger: true,
             asks: ask("refuse_reason", "reason", true),
@@ -225,6 +225,14 @@ fn approval_buttons(desk: Desk<'_>, approval: &Approval) -> Vec<Button> {
         });
     }
     buttons
+}
+
+/// The form of an approval that has to be typed.
+fn confirmation(desk: Desk<'_>, approval: &Approval) -> Option<Form> {
+    let wanted = approval.body.confirm.as_ref()?;
+    let label = desk.say("confirm_by_typing", context! { wanted });
+    let input = Input { name: "confirm".to_owned(), label, ..Input::default() };
+    Some(Form { title: desk.get("button_approve"), inputs: vec![input] })
 }
 
 /// What the step that stands now lets people do.

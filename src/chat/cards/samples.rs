@@ -131,6 +131,7 @@ fn rollback() -> Runbook {
     };
     Runbook {
         values: Default::default(),
+        source: Vec::new(),
         pack: "shop".to_owned(),
         name: "rollback".to_owned(),
         summary: "Bring back the version before".to_owned(),
@@ -230,7 +231,14 @@ fn approval(glass_offered: bool) -> Approval {
         created_at: NIGHT,
         expires_at: Timestamp(NIGHT.0 + 900_000),
         body: ApprovalBody {
-            rule: ApprovalRule { environments: Vec::new(), count: 1, roles: vec!["lead".to_owned()], expires: 900 },
+            rule: ApprovalRule {
+                environments: Vec::new(),
+                count: 1,
+                roles: vec!["lead".to_owned()],
+                expires: 900,
+                confirm: None,
+            },
+            confirm: None,
             requester: "ana".to_owned(),
             steps: vec![PlannedStep {
                 position: 1,

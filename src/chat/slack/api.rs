@@ -13,10 +13,12 @@ use slack_morphism::ClientResult;
 use slack_morphism::prelude::*;
 
 use super::super::SlackApp;
+use super::LOG;
 use super::fault::Fault;
 use super::own::Own;
 use super::pace::Rests;
-use super::wire::Wire;
+use super::token::{OPEN, Refused, Token};
+use super::wire::{Client, Wire};
 use crate::secret::Secret;
 
 /// Longest wait for an answer; the client itself has none.
@@ -30,6 +32,7 @@ pub struct Api {
     app_token: Option<SlackApiToken>,
     wire: Result<Wire, String>,
     rests: Rests,
+    refused: Refused,
     pub(super) own: Mutex<Option<Arc<Own>>>,
 }
 
@@ -43,8 +46,9 @@ impl Api {
             bot: app.bot_token.clone(),
             token: token(&app.bot_token),
             app_token: app.app_token.as_ref().map(token),
-            wire: Wire::new(&app.api_url),
+            wire: Wire::new(&app.api_url, app.proxy.as_ref()),
             rests: Rests::new(app.clock.clone()),
+            refused: Refused::default(),
             own: Mutex::default(),
         }
     }
@@ -53,18 +57,8 @@ impl Api {
         self.wire.as_ref().map_err(|why| Fault::Unavailable(why.clone()))
     }
 
-    /// The client itself, for the library's Socket Mode.
-    ///
-    /// # Errors
-    /// [`Fault::Unavailable`] where there is no way to Slack.
-    pub fn client(&self) -> Result<&Arc<SlackHyperClient>, Fault> {
+    fn client(&self) -> Result<&Arc<Client>, Fault> {
         self.wire().map(|wire| &wire.client)
-    }
-
-    /// The token of the app, for Socket Mode.
-    #[must_use]
-    pub fn app_token(&self) -> Option<&SlackApiToken> {
-        self.app_token.as_ref()
     }
 
     /// Calls a method with a JSON body. `T` should ask for no more of the answer than is needed.
@@ -97,17 +91,17 @@ impl Api {
     /// Asks for the address of a connection of Socket Mode: a `wss:` URL, good once and for a short time.
     ///
     /// # Errors
-    /// See [`Fault`]; [`Fault::Token`] where there is no token of the app.
+    /// See [`Fault`]; [`Fault::Token`] also where there is no token of the app.
     pub async fn connect(&self) -> Result<String, Fault> {
         #[derive(serde::Deserialize)]
         struct Opened {
             url: String,
         }
-        let method = "apps.connections.open";
-        let token = self.app_token().ok_or_else(|| Fault::Token("slack.app_token".to_owned()))?;
+        let none = || Fault::Token { token: Token::App, code: "not_given".to_owned() };
+        let token = self.app_token.as_ref().ok_or_else(none)?;
         let session = self.client()?.open_session(token);
         let none = serde_json::json!({});
-        let opened: Opened = self.call(method, session.http_session_api.http_post(method, &none, None)).await?;
+        let opened: Opened = self.call(OPEN, session.http_session_api.http_post(OPEN, &none, None)).await?;
         Ok(opened.url)
     }
 
@@ -151,7 +145,9 @@ impl Api {
         method: &'static str,
         work: impl Future<Output = ClientResult<T>> + Send,
     ) -> Result<T, Fault> {
-        self.timed(method, async { work.await.map_err(|error| Fault::of(method, error)) }).await
+        let answer = self.timed(method, async { work.await.map_err(|error| Fault::of(method, error)) }).await?;
+        self.accepted(Token::of(method));
+        Ok(answer)
     }
 
     /// The one function: every call goes through here.
@@ -173,12 +169,21 @@ impl Api {
     pub(super) fn note(&self, method: &'static str, fault: &Fault) {
         match fault {
             Fault::RateLimited(wait) => self.rests.rest(method, *wait),
-            Fault::Token(code) => {
-                tracing::error!(method, code, "Slack does not accept our token: nothing goes out or comes in");
+            Fault::Token { token, .. } => {
+                if self.refused.add(*token) {
+                    tracing::error!(method, "{}", fault.told(LOG));
+                }
                 self.forget();
             }
             fault if fault.is(&["missing_scope"]) => self.forget(),
             _ => {}
+        }
+    }
+
+    /// Slack takes this token.
+    pub(super) fn accepted(&self, token: Token) {
+        if self.refused.remove(token) {
+            tracing::info!("Slack accepts slack.{} again", token.key());
         }
     }
 

@@ -1,6 +1,7 @@
 //! Slack's requests at our doors, for mode `http`: signed by Slack, or refused. What a request means is the business of
 //! `inbound`.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ring::hmac;
@@ -8,21 +9,94 @@ use serde_json::{Map, Value, json};
 
 use super::inbound::Inbound;
 use crate::chat::{Answer, Away, Knock};
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
 
 /// How far a request's moment may be from ours.
 const WINDOW: Duration = Duration::from_secs(300);
 
-/// Answers a request.
-pub(super) async fn knock(inbound: &Inbound, secret: &Secret, now: Timestamp, knock: Knock<'_>) -> Answer {
-    if !matches!(knock.door, "commands" | "interactions" | "events") {
-        return Answer::status(404);
+/// Between two lines of the log about requests that are not Slack's: anybody may send as many as they like.
+const TELLS: Duration = Duration::from_secs(60);
+
+/// Lets in what Slack signed.
+pub(super) struct Guard {
+    secret: Secret,
+    told: Seldom,
+}
+
+/// Why a request is not Slack's.
+#[derive(Debug, PartialEq, Eq)]
+enum Unsigned {
+    /// It has no signature, or none that could be one.
+    Malformed,
+    /// Its moment is so far from ours.
+    NotNow(Duration),
+    /// It is signed with another secret, or over something else.
+    Otherwise,
+}
+
+impl Guard {
+    pub fn new(secret: Secret) -> Self {
+        Self { secret, told: Seldom::default() }
     }
-    if !is_signed(secret, now, &knock) {
-        tracing::warn!(door = knock.door, "a request that Slack did not sign, or not now");
-        return Answer::status(401);
+
+    /// Answers a request.
+    pub async fn knock(&self, inbound: &Inbound, clock: &Clock, knock: Knock<'_>) -> Answer {
+        if !matches!(knock.door, "commands" | "interactions" | "events") {
+            return Answer::status(404);
+        }
+        if let Err(why) = verify(&self.secret, clock.now(), &knock) {
+            self.tell(&why, clock.steady(), knock.door);
+            return Answer::status(401);
+        }
+        answer(inbound, knock).await
     }
+
+    /// Says what is probably wrong, and where to look.
+    fn tell(&self, why: &Unsigned, now: Duration, door: &str) {
+        let Some(left_out) = self.told.look(now) else { return };
+        match why {
+            Unsigned::Malformed => tracing::warn!(
+                door,
+                left_out,
+                "a request without Slack's signature is refused: it is not Slack's, or a proxy drops X-Slack-Signature"
+            ),
+            Unsigned::NotNow(away) => tracing::warn!(
+                door,
+                left_out,
+                away = ?away,
+                "a request that was not signed now is refused: look whether this machine's clock is right"
+            ),
+            Unsigned::Otherwise => tracing::warn!(
+                door,
+                left_out,
+                "a request with a wrong signature is refused: compare slack.signing_secret with the Signing Secret \
+                 under “Basic Information”, “App Credentials” at api.slack.com/apps; if it is the same, it is not Slack's"
+            ),
+        }
+    }
+}
+
+/// What is said now and then, however often there is reason: when it was last said, and what was left out since.
+#[derive(Default)]
+struct Seldom(Mutex<Option<(Duration, u64)>>);
+
+impl Seldom {
+    /// Whether to say it at this moment of [`Clock::steady`], and how many were left out before.
+    fn look(&self, now: Duration) -> Option<u64> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match last.as_mut() {
+            Some((at, left_out)) if now.saturating_sub(*at) < TELLS => {
+                *left_out += 1;
+                None
+            }
+            _ => Some(last.replace((now, 0)).map_or(0, |(_, left_out)| left_out)),
+        }
+    }
+}
+
+/// Answers a request that is Slack's.
+async fn answer(inbound: &Inbound, knock: Knock<'_>) -> Answer {
     if let Ok(Some(_)) = header(&knock, "x-slack-retry-num") {
         came_again(header(&knock, "x-slack-retry-reason").ok().flatten().unwrap_or_default());
     }
@@ -57,19 +131,19 @@ pub(super) fn came_again(reason: &str) {
     metrics::counter!("sereno_slack_retries_total", "reason" => reason).increment(1);
 }
 
-/// Whether this is signed with our secret, over these very bytes, in the last minutes.
-fn is_signed(secret: &Secret, now: Timestamp, knock: &Knock<'_>) -> bool {
-    let stamp = header(knock, "x-slack-request-timestamp").ok().flatten();
-    let signature = header(knock, "x-slack-signature").ok().flatten();
-    let (Some(stamp), Some(signature)) = (stamp, signature) else { return false };
-    let Some(at) = seconds(stamp) else { return false };
-    if now.since(at).max(at.since(now)) > WINDOW {
-        return false;
+/// Whether this is signed with our secret, over these very bytes, in the last minutes; or why not.
+fn verify(secret: &Secret, now: Timestamp, knock: &Knock<'_>) -> Result<(), Unsigned> {
+    let stamp = header(knock, "x-slack-request-timestamp").ok().flatten().ok_or(Unsigned::Malformed)?;
+    let signature = header(knock, "x-slack-signature").ok().flatten().ok_or(Unsigned::Malformed)?;
+    let at = seconds(stamp).ok_or(Unsigned::Malformed)?;
+    let away = now.since(at).max(at.since(now));
+    if away > WINDOW {
+        return Err(Unsigned::NotNow(away));
     }
-    let Some(signature) = signature.strip_prefix("v0=").and_then(bytes) else { return false };
+    let signature = signature.strip_prefix("v0=").and_then(bytes).ok_or(Unsigned::Malformed)?;
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.reveal().as_bytes());
     let signed = [b"v0:", stamp.as_bytes(), b":", knock.body].concat();
-    hmac::verify(&key, &signed, &signature).is_ok()
+    hmac::verify(&key, &signed, &signature).map_err(|_| Unsigned::Otherwise)
 }
 
 /// The one header of this name; two of them are a trick.
@@ -130,7 +204,7 @@ mod tests {
     const STAMP: &str = "1531420618";
 
     fn signed(headers: &[(&str, &str)], body: &[u8]) -> bool {
-        is_signed(&Secret::new(SECRET), NOW, &Knock { door: "commands", headers, body })
+        verify(&Secret::new(SECRET), NOW, &Knock { door: "commands", headers, body }).is_ok()
     }
 
     fn stamped<'a>(stamp: &'a str, signature: &'a str) -> Vec<(&'a str, &'a str)> {
@@ -174,12 +248,34 @@ mod tests {
     }
 
     #[test]
+    fn the_log_tells_a_wrong_secret_from_a_wrong_clock() {
+        let headers = stamped(STAMP, SIGNATURE);
+        let knock = Knock { door: "commands", headers: &headers, body: BODY };
+        assert_eq!(verify(&Secret::new("of another app"), NOW, &knock), Err(Unsigned::Otherwise));
+        let late = Timestamp(NOW.0 + 3_600_000);
+        let Err(Unsigned::NotNow(away)) = verify(&Secret::new(SECRET), late, &knock) else { panic!("it is late") };
+        assert_eq!(away.as_secs(), 3600);
+        let bare = Knock { headers: &[], ..knock };
+        assert_eq!(verify(&Secret::new(SECRET), NOW, &bare), Err(Unsigned::Malformed));
+    }
+
+    #[test]
+    fn however_many_knock_a_line_a_minute_is_written_and_counts_the_others() {
+        let told = Seldom::default();
+        let at = Duration::from_secs;
+        assert_eq!(told.look(at(5)), Some(0));
+        assert!((0..500).all(|n| told.look(at(5 + n / 10)).is_none()));
+        assert_eq!(told.look(at(65)), Some(500));
+        assert_eq!([told.look(at(124)), told.look(at(125))], [None, Some(1)]);
+    }
+
+    #[test]
     fn a_signature_is_good_for_five_minutes_either_way() {
         for (away, good) in [(-301, false), (-300, true), (0, true), (299, true), (301, false)] {
             let now = Timestamp(1_531_420_618_000 + away * 1000);
             let headers = stamped(STAMP, SIGNATURE);
             let knock = Knock { door: "commands", headers: &headers, body: BODY };
-            assert_eq!(is_signed(&Secret::new(SECRET), now, &knock), good, "{away} s");
+            assert_eq!(verify(&Secret::new(SECRET), now, &knock).is_ok(), good, "{away} s");
         }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use slack_morphism::errors::SlackClientError;
 
 use super::super::ChatError;
+use super::token::{OPEN, Token};
 use crate::words::Words;
 
 /// Taken where Slack does not say for how long.
@@ -59,8 +60,13 @@ pub enum Fault {
     #[error("Slack is unavailable: {0}")]
     Unavailable(String),
     /// The token does not open the door; nothing was done.
-    #[error("Slack does not accept the token: {0}")]
-    Token(String),
+    #[error("Slack does not accept slack.{}: {code}", token.key())]
+    Token {
+        /// Which one.
+        token: Token,
+        /// Slack's word for it.
+        code: String,
+    },
     /// Slack's refusal, by its code, as in `channel_not_found`, with what it said further.
     #[error("{method}: {code} {detail}")]
     Refused {
@@ -96,8 +102,9 @@ impl Fault {
         if PASSING.contains(&code.as_str()) {
             return Self::Unavailable(format!("{method}: {code}"));
         }
-        if TOKEN.contains(&code.as_str()) {
-            return Self::Token(code);
+        // An app's token is made with its scope and cannot be given another one.
+        if TOKEN.contains(&code.as_str()) || (method == OPEN && code == "missing_scope") {
+            return Self::Token { token: Token::of(method), code };
         }
         let body: Value = serde_json::from_str(body).unwrap_or_default();
         let places = body["response_metadata"]["messages"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -145,7 +152,7 @@ impl Fault {
         match self {
             Self::RateLimited(wait) => words.say("slack.rate_limited", context! { seconds => wait.as_secs() }),
             Self::Unavailable(why) => words.say("slack.unavailable", context! { why }),
-            Self::Token(code) => words.say("slack.token", context! { code }),
+            Self::Token { token, code } => words.say(&format!("slack.{}", token.key()), context! { code }),
             Self::Refused { method, code, detail } => {
                 let known = TOLD.iter().find(|(known, _)| known == code).map_or("other", |(_, key)| key);
                 words.say(&format!("slack.refused_{known}"), context! { method => *method, code, detail })

@@ -5,6 +5,7 @@ mod door;
 mod fault;
 mod files;
 mod find;
+mod homes;
 mod inbound;
 pub mod manifest;
 mod own;
@@ -14,7 +15,9 @@ mod post;
 pub mod render;
 pub mod scopes;
 mod socket;
+mod token;
 mod troubles;
+mod way;
 mod whisper;
 mod wire;
 
@@ -26,16 +29,17 @@ use minijinja::context;
 use tokio_util::sync::CancellationToken;
 
 pub use self::api::Api;
+use self::door::Guard;
 pub use self::fault::Fault;
+use self::homes::Homes;
 use self::inbound::Inbound;
 pub use self::own::Own;
 use self::pace::Pace;
 use self::people::People;
-use super::{Answer, Chat, ChatError, House, Knock, Outgoing, SlackApp, Standing};
+use super::{Answer, Chat, ChatError, House, Knock, Named, Outgoing, SlackApp, Standing};
 use crate::clock::Clock;
 use crate::domain::actor::Platform;
 use crate::domain::settings::Language;
-use crate::secret::Secret;
 use crate::words::Words;
 
 /// Spoken where nobody hears but the log, which is in English.
@@ -47,8 +51,9 @@ pub struct Slack {
     clock: Clock,
     pace: Pace,
     people: People,
+    homes: Arc<Homes>,
     socket: bool,
-    signing_secret: Option<Secret>,
+    guard: Option<Guard>,
 }
 
 impl Slack {
@@ -59,10 +64,15 @@ impl Slack {
             api: Arc::new(Api::new(&app)),
             pace: Pace::new(app.clock.clone()),
             people: People::new(app.clock.clone()),
+            homes: Arc::new(Homes::new(app.clock.clone())),
             socket: app.socket,
             clock: app.clock,
-            signing_secret: app.signing_secret,
+            guard: app.signing_secret.filter(|_| !app.socket).map(Guard::new),
         }
+    }
+
+    fn inbound(&self, house: Arc<dyn House>) -> Inbound {
+        Inbound::new(house, Arc::clone(&self.api), Arc::clone(&self.homes))
     }
 }
 
@@ -81,18 +91,19 @@ impl Chat for Slack {
     }
 
     async fn live(&self, house: Arc<dyn House>, stop: CancellationToken) {
-        if self.socket {
-            socket::listen(&Inbound::new(house, Arc::clone(&self.api)), &self.api, &stop).await;
-        }
+        let inbound = self.inbound(house);
+        let listen = async {
+            if self.socket {
+                socket::listen(&inbound, &self.api, &stop).await;
+            }
+        };
+        tokio::join!(listen, inbound.keep_homes(&stop));
     }
 
     async fn knock(&self, house: Arc<dyn House>, knock: Knock<'_>) -> Answer {
-        match &self.signing_secret {
-            Some(secret) if !self.socket => {
-                let inbound = Inbound::new(house, Arc::clone(&self.api));
-                door::knock(&inbound, secret, self.clock.now(), knock).await
-            }
-            _ => Answer::status(404),
+        match &self.guard {
+            Some(guard) => guard.knock(&self.inbound(house), &self.clock, knock).await,
+            None => Answer::status(404),
         }
     }
 
@@ -110,7 +121,7 @@ impl Chat for Slack {
         self.people.set_group(&self.api, group, &users).await.map_err(|fault| fault.said(LOG))
     }
 
-    async fn troubles(&self, words: Words) -> Vec<String> {
-        self.look_for_troubles(words).await
+    async fn troubles(&self, named: &Named, words: Words) -> Vec<String> {
+        self.look_for_troubles(named, words).await
     }
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::api::Api;
 use super::fault::Fault;
+use super::token::Token;
 
 /// Our app in its workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +75,7 @@ impl Api {
             self.note(method, &fault);
             return Err(fault);
         }
+        self.accepted(Token::Bot);
         let scopes = headers.get("x-oauth-scopes").and_then(|scopes| scopes.to_str().ok()).unwrap_or_default();
         let scopes = scopes.split(',').map(str::trim).filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
         Ok(Own { team: answer.team_id, user: answer.user_id, url: answer.url, scopes })

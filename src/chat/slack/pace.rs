@@ -1,6 +1,5 @@
-//! How fast we speak: about a post a second in each channel, an edit in two seconds and a file a minute
-//! of each message, and no call of a
-//! method that Slack asked to rest. Nothing waits here; whoever is too early is told how early.
+//! How fast we speak: about a post a second in each channel, an edit in two seconds and a file a minute of each message,
+//! and no call of a method that Slack asked to rest. Nothing waits here; whoever is too early is told how early.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;

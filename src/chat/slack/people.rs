@@ -15,6 +15,18 @@ use crate::clock::Clock;
 
 /// How old an answer may be: groups may be asked for twenty times a minute.
 const FRESH: Duration = Duration::from_secs(3);
+/// Of an account: whether it is one that gives rights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Account {
+    /// Of our workspace, and open.
+    Open,
+    /// Closed: whoever had it has left.
+    Closed,
+    /// A guest's, of another workspace, or unknown. A slip of the pen looks the same, so it says nothing of the person
+    /// elsewhere; here it opens nothing.
+    Stranger,
+}
+
 /// Refusals that say that there is no such person for us.
 const NOBODY: &[&str] = &["user_not_found", "user_not_visible"];
 /// Refusals that say that there is no such group.
@@ -38,6 +50,17 @@ struct User {
     is_stranger: bool,
 }
 
+impl User {
+    fn account(&self, team: &str) -> Account {
+        let foreign = self.is_stranger || (!self.team_id.is_empty() && self.team_id != team);
+        match self.deleted {
+            true => Account::Closed,
+            false if foreign || self.is_restricted || self.is_ultra_restricted => Account::Stranger,
+            false => Account::Open,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Members {
     #[serde(default)]
@@ -47,21 +70,24 @@ struct Members {
 /// Answers of the last seconds.
 pub(super) struct People {
     clock: Clock,
-    gone: Recent<bool>,
+    accounts: Recent<Account>,
     groups: Recent<BTreeSet<String>>,
 }
 
 impl People {
     pub fn new(clock: Clock) -> Self {
-        Self { clock, gone: Recent::default(), groups: Recent::default() }
+        Self { clock, accounts: Recent::default(), groups: Recent::default() }
     }
 
-    /// How somebody stands. Who is of another workspace, a guest or nobody has no rights from here.
+    /// How somebody stands. Only who is of our workspace, and no guest, is in groups.
     pub async fn standing(&self, api: &Api, identity: &str, groups: &[String]) -> Result<Standing, Fault> {
         let own = api.own().await?;
-        let Some(user) = own.user_of(identity) else { return Ok(Standing { gone: true, groups: Vec::new() }) };
-        if self.is_gone(api, &own.team, user).await? {
-            return Ok(Standing { gone: true, groups: Vec::new() });
+        let stranger = Standing { stranger: true, ..Standing::default() };
+        let Some(user) = own.user_of(identity) else { return Ok(stranger) };
+        match self.account(api, &own.team, user).await? {
+            Account::Open => {}
+            Account::Closed => return Ok(Standing { gone: true, ..Standing::default() }),
+            Account::Stranger => return Ok(stranger),
         }
         let mut member_of = Vec::new();
         for group in groups {
@@ -69,23 +95,21 @@ impl People {
                 member_of.push(group.clone());
             }
         }
-        Ok(Standing { gone: false, groups: member_of })
+        Ok(Standing { groups: member_of, ..Standing::default() })
     }
 
-    async fn is_gone(&self, api: &Api, team: &str, user: &str) -> Result<bool, Fault> {
-        if let Some(gone) = self.gone.get(self.clock.steady(), user) {
-            return Ok(gone);
+    /// What an account of the workspace `team` is.
+    pub async fn account(&self, api: &Api, team: &str, user: &str) -> Result<Account, Fault> {
+        if let Some(account) = self.accounts.get(self.clock.steady(), user) {
+            return Ok(account);
         }
-        let gone = match api.get::<Asked>("users.info", &[("user", user)]).await {
-            Ok(Asked { user }) => {
-                let foreign = user.is_stranger || (!user.team_id.is_empty() && user.team_id != team);
-                user.deleted || user.is_restricted || user.is_ultra_restricted || foreign
-            }
-            Err(fault) if fault.is(NOBODY) => true,
+        let account = match api.get::<Asked>("users.info", &[("user", user)]).await {
+            Ok(Asked { user }) => user.account(team),
+            Err(fault) if fault.is(NOBODY) => Account::Stranger,
             Err(fault) => return Err(fault),
         };
-        self.gone.put(self.clock.steady(), user, gone);
-        Ok(gone)
+        self.accounts.put(self.clock.steady(), user, account);
+        Ok(account)
     }
 
     /// Who is in a group; nobody where there is none, which gives no rights.

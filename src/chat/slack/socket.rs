@@ -1,9 +1,11 @@
 //! Socket Mode: connections that we open, envelopes that Slack sends, acknowledgements that we send back once what is in
 //! them is stored. What an envelope means is the business of `inbound`. See docs/decisions/0013-our-own-socket.md.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use ring::rand::{SecureRandom, SystemRandom};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -11,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 use tokio_util::sync::CancellationToken;
 
 use super::api::Api;
@@ -27,8 +29,10 @@ const PING: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(11);
 /// For opening a connection, for saying one thing on it, and for what is under way when it ends.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Until the next try to connect; longer after each failure, up to the second one.
-const AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+/// Until the next try to connect; twice as long after each failure, up to the second one.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(60));
+/// A connection that lasted so long was well.
+const LASTED: Duration = Duration::from_secs(10);
 /// Envelopes that are dealt with side by side on one connection; the others wait in it.
 const SIDE_BY_SIDE: usize = 64;
 /// Largest envelope, in bytes.
@@ -66,13 +70,14 @@ enum End {
 
 /// Keeps the connections until `stop`.
 pub(super) async fn listen(inbound: &Inbound, api: &Api, stop: &CancellationToken) {
-    let keep = (0..CONNECTIONS).map(|_| keep(inbound, api, stop));
+    let told = Told::default();
+    let keep = (0..CONNECTIONS).map(|_| keep(inbound, api, &told, stop));
     futures_util::future::join_all(keep).await;
 }
 
 /// Keeps one connection: when it ends, the next one is opened.
-async fn keep(inbound: &Inbound, api: &Api, stop: &CancellationToken) {
-    let mut wait = AGAIN.0;
+async fn keep(inbound: &Inbound, api: &Api, told: &Told, stop: &CancellationToken) {
+    let mut again = Again::default();
     while !stop.is_cancelled() {
         let began = Instant::now();
         let opened = tokio::select! {
@@ -80,48 +85,98 @@ async fn keep(inbound: &Inbound, api: &Api, stop: &CancellationToken) {
             () = stop.cancelled() => return,
         };
         let end = match opened {
-            Ok(link) => Connection { link, work: JoinSet::new(), heard: Instant::now() }.serve(inbound, stop).await,
+            Ok(link) => {
+                let connection = Connection { link, work: JoinSet::new(), heard: Instant::now(), told };
+                connection.serve(inbound, stop).await
+            }
             Err(error) => End::Lost(error),
         };
         match end {
             End::Stopped => return,
             End::Refresh => tracing::debug!("Slack renews a connection"),
             End::Lost(why) => {
-                tracing::warn!(why, "no connection to Slack; it is opened again");
+                if told.lost() {
+                    tracing::warn!(
+                        why,
+                        "a connection to Slack is lost or does not open; it is tried again until it does"
+                    );
+                }
                 metrics::counter!("sereno_slack_connections_lost_total").increment(1);
             }
         }
-        // One that lasted was well, and its successor is wanted at once.
-        if began.elapsed() > AGAIN.1 {
-            wait = AGAIN.0;
-        }
         tokio::select! {
-            () = sleep(wait) => {}
+            () = sleep(jittered(again.after(began.elapsed()))) => {}
             () = stop.cancelled() => {}
         }
-        wait = (wait * 2).min(AGAIN.1);
+    }
+}
+
+/// How long until the next try.
+struct Again(Duration);
+
+impl Default for Again {
+    fn default() -> Self {
+        Self(AGAIN.0)
+    }
+}
+
+impl Again {
+    /// After a connection, or a try at one, that took so long. One that lasted was well: its successor is wanted at once.
+    fn after(&mut self, lasted: Duration) -> Duration {
+        let wait = if lasted > LASTED { AGAIN.0 } else { self.0 };
+        self.0 = (wait * 2).min(AGAIN.1);
+        wait
+    }
+}
+
+/// Something from the half of a span to the whole, so that connections and replicas do not come back all at once.
+fn jittered(span: Duration) -> Duration {
+    let mut byte = [0];
+    let _ = SystemRandom::new().fill(&mut byte); // without randomness it is the half
+    span / 2 + span * u32::from(byte[0]) / 510
+}
+
+/// Whether the log was told that there is trouble: once when it begins and once when it ends, for all connections.
+#[derive(Default)]
+struct Told(AtomicBool);
+
+impl Told {
+    /// There is; tells whether that is news.
+    fn lost(&self) -> bool {
+        !self.0.swap(true, Ordering::Relaxed)
+    }
+
+    /// There is none any more; tells whether that is news.
+    fn back(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
     }
 }
 
 /// Opens a connection. Its address is a secret, and stays out of errors.
 async fn open(api: &Api) -> Result<Link, String> {
     let url = api.connect().await.map_err(|fault| fault.to_string())?;
+    let way = &api.wire().map_err(|fault| fault.to_string())?.way;
     let config = WebSocketConfig::default().max_message_size(Some(ENVELOPE)).max_frame_size(Some(ENVELOPE));
-    match timeout(PATIENCE, connect_async_with_config(url, Some(config), true)).await {
+    let opening = async {
+        let stream = way.to(&url).await.map_err(|error| error.to_string())?;
+        client_async_tls_with_config(url, stream, Some(config), None).await.map_err(|error| error.to_string())
+    };
+    match timeout(PATIENCE, opening).await {
         Ok(Ok((link, _))) => Ok(link),
-        Ok(Err(error)) => Err(error.to_string()),
+        Ok(Err(error)) => Err(error),
         Err(_) => Err(format!("no answer in {} s", PATIENCE.as_secs())),
     }
 }
 
 /// One open connection. Dropped, it ends whatever is under way on it: not acknowledged, it comes again.
-struct Connection {
+struct Connection<'t> {
     link: Link,
     work: JoinSet<Option<String>>,
     heard: Instant,
+    told: &'t Told,
 }
 
-impl Connection {
+impl Connection<'_> {
     async fn serve(mut self, inbound: &Inbound, stop: &CancellationToken) -> End {
         let mut ping = interval(PING);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -179,14 +234,23 @@ impl Connection {
             ("disconnect", _) => match said.reason.as_deref() {
                 Some("warning") => None,
                 Some("link_disabled") => {
-                    tracing::error!("Socket Mode is switched off for this app: switch it on at api.slack.com/apps");
-                    Some(End::Lost("Socket Mode is switched off".to_owned()))
+                    let why = "Socket Mode is switched off for this app: switch it on at api.slack.com/apps";
+                    Some(End::Lost(why.to_owned()))
                 }
-                Some("too_many_websockets") => Some(End::Lost("the app has too many connections".to_owned())),
+                Some("too_many_websockets") => {
+                    let why = "the app has too many connections: Slack allows ten, and each replica takes two";
+                    Some(End::Lost(why.to_owned()))
+                }
                 _ => Some(End::Refresh),
             },
             (_, Some(_)) => {
                 self.work.spawn(take(inbound.clone(), said));
+                None
+            }
+            ("hello", None) => {
+                if self.told.back() {
+                    tracing::info!("connected to Slack again");
+                }
                 None
             }
             (kind, None) => {
@@ -246,5 +310,34 @@ async fn take(inbound: Inbound, said: Said) -> Option<String> {
             tracing::warn!(error, kind = said.kind, "something from Slack was not stored; it must come again");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_refused_comes_back_ever_more_seldom_and_who_was_well_at_once() {
+        let (mut again, at_once) = (Again::default(), Duration::ZERO);
+        let waits: Vec<u64> = (0..12).map(|_| again.after(at_once).as_secs()).collect();
+        assert_eq!(waits, [0, 0, 0, 1, 3, 6, 12, 25, 51, 60, 60, 60]);
+        assert_eq!(again.after(Duration::from_secs(3600)), AGAIN.0);
+        assert_eq!(again.after(at_once), AGAIN.0 * 2);
+    }
+
+    #[test]
+    fn no_two_come_back_at_the_same_moment() {
+        let minute = Duration::from_secs(60);
+        let spans: Vec<Duration> = (0..100).map(|_| jittered(minute)).collect();
+        assert!(spans.iter().all(|span| (minute / 2..=minute).contains(span)), "{spans:?}");
+        assert!(spans.iter().any(|span| *span != spans[0]), "{spans:?}");
+    }
+
+    #[test]
+    fn trouble_is_told_when_it_begins_and_when_it_ends() {
+        let told = Told::default();
+        assert!(!told.back(), "the first connection is no news");
+        assert_eq!([told.lost(), told.lost(), told.back(), told.back(), told.lost()], [true, false, true, false, true]);
     }
 }

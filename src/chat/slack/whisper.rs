@@ -1,5 +1,7 @@
 //! Messages that only one person sees. Slack keeps no record of them: they cannot be edited, and a repeated try cannot
-//! know whether the first came through.
+//! know whether the first came through. It is made all the same: a whisper is often a refusal with its reason, and whoever
+//! hears nothing presses again, while one that shows twice changes nothing, for its buttons name one message. An address
+//! to answer at (`response_url`) would not help: an answer there is as untraceable, and dies after half an hour.
 
 use minijinja::context;
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,7 @@ use super::render::Rendered;
 
 /// Opens the external id of a whisper.
 const WHISPER: &str = "whisper:";
+
 /// Whether an external id is that of a whisper.
 pub(super) fn is_whisper(external: &str) -> bool {
     external.starts_with(WHISPER)

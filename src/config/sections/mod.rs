@@ -78,7 +78,8 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
     let (hooks, hook_secrets) = check.hooks(written.hooks);
     let (approver_roles, approval_expires) = check.approvals(&written.approvals);
     let break_glass = check.break_glass(&written.break_glass);
-    let slack = check.slack(written.slack);
+    let slack = check.slack(written.slack, &public_url);
+    check.slack_is_there(slack.is_some(), (&people, &channels, &teams), &roles.groups);
     let retention = check.retention(&written.retention);
     let secrets = check.secrets(written.secrets);
     let audit_channel = written.audit.channel.unwrap_or_default();
@@ -111,6 +112,7 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
         hook_secrets,
         secrets,
         docker_host: written.docker.host,
+        docker_run: written.docker.allow_run,
         slack,
         anchor: written.audit.anchor,
         log_json: written.log.format == LogFormat::Json,

@@ -1,6 +1,6 @@
 //! `http`: one request to a service. Facts are what came back; expectations judge them.
 
-mod certificate;
+pub(super) mod api;
 mod client;
 
 use std::collections::BTreeMap;
@@ -12,9 +12,12 @@ use reqwest::{Request, Response, Url};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::net::certificate::Described;
+use super::net::{Endpoint, handshake, trust};
 use super::output::beginning;
 use super::value::{SecretText, Text};
 use super::{Action, ActionSpec, StepContext, Tools, read, schema_of};
+use crate::clock::Timestamp;
 use crate::domain::digest::sha256;
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
@@ -23,6 +26,7 @@ use crate::domain::step::{Outcome, Report};
 use crate::domain::text_enum;
 
 pub use client::client;
+pub(super) use client::url as client_url;
 
 /// Its row in the table.
 pub(super) const SPEC: ActionSpec = ActionSpec {
@@ -136,7 +140,7 @@ impl Action for Http {
 
     async fn plan(&self, _tools: &Tools) -> Result<Plan, Sentence> {
         let url = client::url(&self.url.0)?;
-        let authority = self.authority().await?;
+        let authority = trust::authority(self.authority.as_ref()).await?;
         Ok(Plan {
             action: SPEC.name.to_owned(),
             effect: Effect::Read, // at least; a POST may be a search, so the step says it
@@ -210,22 +214,15 @@ impl Http {
         }
     }
 
-    async fn authority(&self) -> Result<Option<Vec<u8>>, Sentence> {
-        let Some(Text(path)) = &self.authority else { return Ok(None) };
-        let file = tokio::fs::read(path).await;
-        file.map(Some).map_err(|error| sentence!("action.http_no_authority", path, why => error.to_string()))
-    }
-
     async fn exchange(&self, cx: &StepContext, facts: &mut Map<String, Value>) -> Result<(), Fault> {
         let url = client::url(&self.url.0).map_err(Fault::Before)?;
         let request = self.request(url.clone(), cx).map_err(Fault::Before)?;
-        let client = match self.authority().await.map_err(Fault::Before)? {
+        let client = match trust::authority(self.authority.as_ref()).await.map_err(Fault::Before)? {
             None if !self.follow => client().clone(),
             authority => client::build(self.follow, &authority.unwrap_or_default()).map_err(Fault::Before)?,
         };
         if self.tls && url.scheme() == "https" {
-            let certificate = certificate::look(&url, cx.started_at).await.map_err(Fault::Before)?;
-            facts.insert("tls".to_owned(), certificate);
+            facts.insert("tls".to_owned(), certificate(&url, cx.started_at).await.map_err(Fault::Before)?);
         }
         let start = Instant::now();
         let response =
@@ -269,18 +266,7 @@ impl Http {
         cx: &StepContext,
         facts: &mut Map<String, Value>,
     ) -> Result<(), Fault> {
-        let mut bytes = Vec::new();
-        let mut truncated = false;
-        while let Some(chunk) =
-            response.chunk().await.map_err(|error| Fault::After(client::why(error, "action.http_broken")))?
-        {
-            let room = chunk.len().min(READ - bytes.len());
-            bytes.extend_from_slice(&chunk[..room]);
-            truncated = room < chunk.len();
-            if truncated {
-                break;
-            }
-        }
+        let (bytes, truncated) = read_body(&mut response).await.map_err(Fault::After)?;
         // Redacted before it is cut: half a secret would not be known.
         let text = cx.tools.redactor.text(&String::from_utf8_lossy(&bytes));
         facts.insert("text".to_owned(), beginning(&text, SHOWN).into());
@@ -290,6 +276,31 @@ impl Http {
         }
         Ok(())
     }
+}
+
+/// What the server's own certificate says.
+async fn certificate(url: &Url, now: Timestamp) -> Result<Value, Sentence> {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let server = Endpoint { host: host.clone(), port: url.port_or_known_default().unwrap_or(443) };
+    let shown = handshake::look(&server, &host, None).await?;
+    match (shown.chain.first(), shown.refused) {
+        (Some(leaf), None) => Ok(Described::read(leaf, now)?.facts()),
+        (_, Some(why)) => Err(sentence!("action.http_not_reached", why)),
+        (None, None) => Err(sentence!("action.http_no_certificate")),
+    }
+}
+
+/// A body's beginning, and whether there is more.
+async fn read_body(response: &mut Response) -> Result<(Vec<u8>, bool), Sentence> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| client::why(error, "action.http_broken"))? {
+        let room = chunk.len().min(READ - bytes.len());
+        bytes.extend_from_slice(&chunk[..room]);
+        if room < chunk.len() {
+            return Ok((bytes, true));
+        }
+    }
+    Ok((bytes, false))
 }
 
 fn safe_headers(headers: &HeaderMap) -> Value {

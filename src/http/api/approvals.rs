@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use crate::domain::digest;
 use crate::domain::plan::PlannedStep;
+use crate::engine::Waiting;
 use crate::http::State;
 use crate::http::access::Who;
 use crate::http::fault::Fault;
-use crate::store::{approvals, runs};
 use crate::words::Words;
 
 /// One step that would run.
@@ -61,17 +61,11 @@ pub(in crate::http) struct WaitingView {
 /// What this person may decide now, oldest first.
 pub(in crate::http) async fn waiting(state: &State, who: &Who) -> Result<Vec<WaitingView>, Fault> {
     let actor = who.actor(state)?;
-    let now = state.engine.clock.now();
     let settings = state.engine.settings.load_full();
     let words = Words(settings.language);
     let mut db = state.engine.store.read().await?;
     let mut found = Vec::new();
-    for approval in approvals::pending(&mut db).await? {
-        let votes = approvals::votes(&mut db, &approval.id).await?;
-        if approval.may_decide(&actor, &votes, now).is_err() {
-            continue;
-        }
-        let Some(run) = runs::get(&mut db, &approval.run).await? else { continue };
+    for Waiting { approval, votes, run } in state.engine.waiting_for(&mut db, &actor).await? {
         found.push(WaitingView {
             id: approval.id.to_string(),
             run: approval.run.to_string(),

@@ -12,9 +12,9 @@ const HEIGHT: f64 = 170.0;
 const LEFT: f64 = 38.0;
 const RIGHT: f64 = 312.0;
 const TOP: f64 = 14.0;
-const BOTTOM: f64 = 150.0;
+const BOTTOM: f64 = 149.0;
 /// What a letter takes in width.
-const LETTER: f64 = 5.8;
+const LETTER: f64 = 6.6;
 /// Letters of a label at most.
 const LONGEST: usize = 16;
 /// Points of a line that are marked one by one; of longer ones only the last is.
@@ -200,7 +200,7 @@ impl Scale {
         let known = || series.iter().flat_map(|series| series.values.iter().flatten().copied());
         let (least, most) = (known().fold(0.0, f64::min), known().fold(0.0, f64::max));
         let whole = known().all(|value| value.fract() == 0.0);
-        let rough = most / 3.0 - least / 3.0;
+        let rough = most / 4.0 - least / 4.0;
         let power = 10_f64.powf(rough.log10().floor());
         let round = [1.0, 2.0, 5.0, 10.0].map(|times| times * power).into_iter().find(|step| *step >= rough);
         let step = round.filter(|step| step.is_normal()).unwrap_or(1.0);
@@ -216,8 +216,8 @@ impl Scale {
     }
 
     fn ticks(&self) -> Vec<(f64, String)> {
-        // Steps are a third of what is shown, and both ends may have one more.
-        let steps = (0..=5).map(|step| self.low + self.step * f64::from(step));
+        // Steps are a quarter of what is shown or more, and both ends may have a part of one more.
+        let steps = (0..=6).map(|step| self.low + self.step * f64::from(step));
         steps.take_while(|at| *at <= self.high + self.step / 2.0).map(|at| (self.y(at), brief(at))).collect()
     }
 }
@@ -259,19 +259,19 @@ mod tests {
             let values: Vec<_> = values.iter().copied().map(Some).collect();
             draw(&chart(ChartKind::Line, &values)).ticks.into_iter().map(|(_, number)| number).collect::<Vec<_>>()
         };
-        assert_eq!(scale(&[0.0, 7.0]), ["0", "5", "10"]);
+        assert_eq!(scale(&[0.0, 7.0]), ["0", "2", "4", "6", "8"]);
         assert_eq!(scale(&[2.0]), ["0", "1", "2"]);
         assert_eq!(scale(&[0.0]), ["0", "1"]);
         assert_eq!(scale(&[0.012, 0.03]), ["0", "0.01", "0.02", "0.03"]);
-        assert_eq!(scale(&[-3.0, 4.0]), ["-5", "0", "5"]);
+        assert_eq!(scale(&[-3.0, 4.0]), ["-4", "-2", "0", "2", "4"]);
         assert_eq!(scale(&[2.5e9]), ["0", "1G", "2G", "3G"]);
-        assert!(scale(&[f64::MAX, f64::MIN]).len() < 7, "and no number is too large");
+        assert!(scale(&[f64::MAX, f64::MIN]).len() <= 7, "and no number is too large");
     }
 
     #[test]
     fn a_gap_is_no_zero() {
         let drawn = draw(&chart(ChartKind::Line, &[Some(1.0), Some(2.0), None, Some(1.0), None]));
-        assert_eq!(drawn.series[0].line, "M38 82h0L106.5 14M243.5 82h0");
+        assert_eq!(drawn.series[0].line, "M38 81.5h0L106.5 14M243.5 81.5h0");
         assert_eq!(drawn.series[0].marks.len(), 3);
         assert_eq!(draw(&chart(ChartKind::Bar, &[Some(1.0), None])).series[0].bars.len(), 1);
         let nothing = draw(&chart(ChartKind::Line, &[None, None]));

@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use slack_morphism::prelude::*;
 
 use super::api::Api;
+use super::homes::Homes;
 use crate::chat::{Away, House};
 use crate::domain::actor::Platform;
 use crate::words::Words;
@@ -37,6 +38,7 @@ const LATER: Duration = Duration::from_secs(10);
 pub(super) struct Inbound {
     house: Arc<dyn House>,
     api: Arc<Api>,
+    homes: Arc<Homes>,
 }
 
 /// Why something was not taken in.
@@ -66,8 +68,8 @@ enum Ear {
 }
 
 impl Inbound {
-    pub fn new(house: Arc<dyn House>, api: Arc<Api>) -> Self {
-        Self { house, api }
+    pub fn new(house: Arc<dyn House>, api: Arc<Api>, homes: Arc<Homes>) -> Self {
+        Self { house, api, homes }
     }
 
     /// A slash command; gives what the acknowledgement says to its sender, if anything.

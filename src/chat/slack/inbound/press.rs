@@ -18,7 +18,8 @@ impl Inbound {
         let Some((action, value)) = action.and_then(|action| Some((action, action.value.as_ref()?))) else {
             return Ok(());
         };
-        let by = self.person(&user(&event.team, clicker))?;
+        let who = user(&event.team, clicker);
+        let by = self.person(&who)?;
         let message = MessageId::from(value.clone());
         let posted = self.house.message(&by, &message).await?;
         let posted = posted.filter(|posted| self.was_there(posted, &event.container));
@@ -40,7 +41,7 @@ impl Inbound {
         let key = format!("slack:press:{}", trigger.0);
         self.house.filled(key, &by, posted.place, &filling, Values::new()).await?;
         if matches!(event.container, SlackInteractionActionContainer::View(_)) {
-            self.home_again(by, clicker.id.0.clone());
+            self.home_again(who);
         }
         Ok(())
     }

@@ -29,12 +29,17 @@ impl Who {
 }
 
 impl Inbound {
-    /// The person; strangers are told who they are here.
+    /// The person; strangers are told who they are here, and guests that this is no way in for them.
     pub(super) fn person(&self, who: &Who) -> Result<PersonId, No> {
         let settings = self.house.settings();
         let identity = who.identity();
-        let found = settings.person_of(Platform::Slack, &identity).map(|person| person.id.clone());
-        found.ok_or_else(|| No::Told(self.words().say("slack.who_are_you", context! { identity })))
+        let Some(person) = settings.person_of(Platform::Slack, &identity) else {
+            return Err(No::Told(self.words().say("slack.who_are_you", context! { identity })));
+        };
+        if settings.knows(&person.id) && !settings.knows_on(&person.id, Platform::Slack) {
+            return Err(No::Told(self.words().say("slack.not_ours", context! { identity })));
+        }
+        Ok(person.id.clone())
     }
 
     /// The channel as a place; who speaks elsewhere is told where they can.

@@ -13,11 +13,11 @@ use super::{Message, Person, Shared, Trouble, View};
 /// What the endpoints take, for `--help`.
 pub const ENDPOINTS: &str = "\
 GET  /              the page
-GET  /_/state       channels, views, calls, complaints as JSON
+GET  /_/state       channels, open views, calls, complaints as JSON
 POST /_/slash       user, channel, text (/ops …)
 POST /_/say         user, channel, text (<@UBOT> …), thread_ts
 POST /_/click       user, channel, ts, action_id
-POST /_/submit      user, view, and a field for each input: its action_id
+POST /_/submit      user, view, and a field for each input: its action_id; 422 and JSON where something is wrong
 POST /_/home        user
 POST /_/react       user, channel, ts, emoji
 POST /_/trouble     method (or *), count, kind (429, 500, hang, lost, cut)
@@ -100,15 +100,28 @@ async fn react(State(shared): State<Shared>, Form(fields): Fields) -> Response {
 
 async fn submit(State(shared): State<Shared>, Form(fields): Fields) -> Response {
     let who = person(&shared, &fields);
-    let view = who.views().into_iter().find(|view| view.id == field(&fields, "view"));
-    then(async move {
-        let Some(view) = view else { return };
+    let Some(view) = who.views().into_iter().find(|view| view.id == field(&fields, "view")) else {
+        return wrong(&json!({"problem": "this view is not on the person's screen", "errors": {}}));
+    };
+    let sent = tokio::spawn(async move {
         let own = |name: &str| matches!(name, "user" | "view");
         let entries: Vec<(&str, &str)> =
             fields.iter().filter(|(name, _)| !own(name)).map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        drop(who.submit(&view, &entries).await);
-    })
-    .await
+        who.submit(&view, &entries).await
+    });
+    match tokio::time::timeout(Duration::from_secs(4), sent).await {
+        Ok(Ok(heard)) if heard.problem.is_some() || !heard.errors().is_empty() => {
+            let errors: Value = heard.errors().into_iter().map(|(block, words)| (block, json!(words))).collect();
+            wrong(&json!({"problem": heard.problem, "errors": errors}))
+        }
+        _ => Redirect::to("/").into_response(),
+    }
+}
+
+/// What is wrong with a form: the person's own slips or the app's as `problem`, and by block id what the app says of a field.
+fn wrong(json: &Value) -> Response {
+    let status = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
+    (status, [("content-type", "application/json")], json.to_string()).into_response()
 }
 
 async fn home(State(shared): State<Shared>, Form(fields): Fields) -> Response {
@@ -149,7 +162,7 @@ async fn state(State(shared): State<Shared>) -> Response {
             .map(|one| json!({"method": one.method, "args": one.args, "status": one.status, "answer": one.answer}))
             .collect();
         json!({"channels": channels, "ephemerals": ephemerals, "calls": calls, "complaints": world.complaints,
-            "views": world.views.iter().map(|view| &view.json).collect::<Vec<_>>(), "sockets": world.sockets.ids()})
+            "views": world.views.iter().filter(|view| !view.closed).map(|view| &view.json).collect::<Vec<_>>(), "sockets": world.sockets.ids()})
     });
     axum::response::Response::builder()
         .header("content-type", "application/json")

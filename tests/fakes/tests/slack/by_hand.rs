@@ -40,6 +40,37 @@ async fn what_a_page_offers_reaches_the_app() {
 }
 
 #[tokio::test]
+async fn who_sends_a_form_by_hand_learns_what_is_wrong_with_it() {
+    let slack = slack().await;
+    let (mut link, _) = Link::open(&slack).await;
+    let url = format!("{}/_/submit", slack.url());
+    let send = async |view: &str, text: &str| {
+        http::post_form(&url, &[], &[("user", "U1"), ("view", view), ("a", text)]).await.unwrap()
+    };
+    let open = async || {
+        let state = http::get(&format!("{}/_/state", slack.url())).await.unwrap().json();
+        state["views"].as_array().unwrap().len()
+    };
+    let person = slack.person("U1");
+    let (heard, _) = tokio::join!(person.slash("C1", "/ops health"), link.take(Value::Null));
+    let view = modal(json!([{"type": "input", "block_id": "b", "label": {"type": "plain_text", "text": "L"},
+        "element": {"type": "plain_text_input", "action_id": "a"}}]));
+    ok(&slack, "views.open", json!({"trigger_id": heard.trigger(), "view": view})).await;
+    let view = person.views().pop().unwrap().id;
+
+    assert_eq!(send("V404", "x").await.status, 422);
+    let slip = send(&view, "").await;
+    assert_eq!(slip.status, 422);
+    assert!(slip.json()["problem"].as_str().unwrap().contains("required"), "{}", slip.text());
+    let refused = json!({"response_action": "errors", "errors": {"b": "No such node."}});
+    let (answer, _) = tokio::join!(send(&view, "node-x"), link.take(refused));
+    assert_eq!((answer.status, &answer.json()["errors"]), (422, &json!({"b": "No such node."})));
+    assert_eq!(open().await, 1, "the form stays");
+    let (answer, _) = tokio::join!(send(&view, "node-3"), link.take(Value::Null));
+    assert_eq!((answer.status, open().await), (303, 0), "a form that is closed is not on the screen");
+}
+
+#[tokio::test]
 async fn a_slip_of_the_hand_does_not_end_the_page() {
     let receiver = Receiver::start().await;
     let slack = slack().await;

@@ -50,6 +50,8 @@ async fn a_missing_scope_is_named() {
     assert_eq!((&answer["needed"], &answer["provided"]), (&json!("chat:write"), &json!("commands,im:history")));
     let direct = slack.with(|world| world.direct("U1"));
     ok(&slack, "conversations.history", json!({"channel": direct})).await;
+    let answer = call(&slack, "conversations.info", json!({"channel": "C1"})).await;
+    assert_eq!((&answer["error"], &answer["needed"]), (&json!("missing_scope"), &json!("channels:read")));
     let answer = call(&slack, "conversations.history", json!({"channel": "C1"})).await;
     assert_eq!(
         answer["needed"], "channels:history",
@@ -205,6 +207,10 @@ async fn channels_are_listed_made_and_named() {
         listed["channels"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["infra", "incidents", "partners", "general"], "private ones only where the bot is in");
     assert_eq!(ok(&slack, "conversations.info", json!({"channel": "C3"})).await["channel"]["is_ext_shared"], true);
+    for (unknown, what) in [("C404", "nothing"), ("#infra", "a name"), ("U1", "a person"), ("C4", "a private one")] {
+        let error = refused(&slack, "conversations.info", json!({"channel": unknown})).await;
+        assert_eq!(error, "channel_not_found", "{what} is no channel that the bot sees");
+    }
     let made = ok(&slack, "conversations.create", json!({"name": "inc-42"})).await["channel"]["id"].clone();
     ok(&slack, "conversations.setTopic", json!({"channel": made, "topic": "db down"})).await;
     assert_eq!(ok(&slack, "conversations.members", json!({"channel": made})).await["members"], json!(["UBOT"]));

@@ -43,8 +43,12 @@ pub fn list(world: &mut World, args: &Args) -> Reply {
     Ok(json!({"channels": channels, "response_metadata": next}))
 }
 
+/// By id alone: neither a name nor a person's id is one.
 pub fn info(world: &mut World, args: &Args) -> Reply {
     let id = channel_id(world, args)?;
+    if args.text("channel").as_ref() != Some(&id) {
+        return refuse("channel_not_found");
+    }
     Ok(json!({"channel": channel_json(world, &world.channels[&id])}))
 }
 
