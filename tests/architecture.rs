@@ -129,6 +129,9 @@ fn code(text: &str) -> &str {
     text.split("#[cfg(test)]").next().unwrap()
 }
 
+/// The areas of words that actions speak from.
+const ACTION_AREAS: &[&str] = &["action", "aws"];
+
 /// The sentences of an area by their keys.
 fn written(area: &str) -> BTreeMap<String, String> {
     let part = format!("{area}_");
@@ -167,7 +170,7 @@ fn sentences(text: &str) -> Vec<(String, BTreeSet<String>)> {
 
 #[test]
 fn every_sentence_left_to_be_said_is_written_with_its_values() {
-    let words: BTreeMap<String, String> = ["action", "card"].into_iter().flat_map(written).collect();
+    let words: BTreeMap<String, String> = ACTION_AREAS.iter().copied().chain(["card"]).flat_map(written).collect();
     let environment = minijinja::Environment::new();
     let mut wrong = Vec::new();
     for (path, text) in sources() {
@@ -187,11 +190,11 @@ fn every_sentence_left_to_be_said_is_written_with_its_values() {
 
 #[test]
 fn every_sentence_of_an_action_is_said_somewhere() {
-    let named = regex::Regex::new(r#""(action\.[a-z_]+)""#).unwrap();
+    let named = regex::Regex::new(&format!(r#""((?:{})\.[a-z_]+)""#, ACTION_AREAS.join("|"))).unwrap();
     let all = sources().into_iter().filter(|(path, _)| module_of(path) != "words");
     let all: String = all.map(|(_, text)| code(&text).to_owned()).collect();
     let said: BTreeSet<String> = named.captures_iter(&all).map(|found| found[1].to_owned()).collect();
-    assert_eq!(written("action").into_keys().collect::<BTreeSet<_>>(), said);
+    assert_eq!(ACTION_AREAS.iter().flat_map(|area| written(area).into_keys()).collect::<BTreeSet<_>>(), said);
 }
 
 #[test]

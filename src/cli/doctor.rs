@@ -10,7 +10,7 @@ use super::Failure;
 use super::args::{DoctorOptions, shell_words};
 use super::failure::FAILED;
 use super::serve::load;
-use crate::app::platforms;
+use crate::app::{aws_settings, platforms};
 use crate::catalog;
 use crate::chat::{Chat, Named};
 use crate::config::Config;
@@ -46,6 +46,7 @@ pub async fn doctor(options: DoctorOptions) -> Result<ExitCode, Failure> {
     findings.push(programs_of_postgres(words).await);
     findings.push(compose(words).await);
     findings.push(terraform(words).await);
+    findings.extend(aws(&config, words).await);
     for chat in platforms(&config, &crate::clock::Clock::System) {
         let named = Named::of(&config.settings, chat.platform());
         findings.extend(platform(chat.as_ref(), &named, words, PATIENCE).await);
@@ -191,6 +192,18 @@ async fn terraform(words: Words) -> Finding {
         Ok(version) => finding("terraform", "ok", version, None),
         Err(why) => finding("terraform", "warning", words.tell(&why), Some(words.get("cli.hint_terraform"))),
     }
+}
+
+/// Who we are on AWS, where anything says that we are there.
+async fn aws(config: &Config, words: Words) -> Option<Finding> {
+    if !config.aws.named {
+        return None;
+    }
+    let tools = Tools::new(config.secrets.clone(), &[], None).with_aws(aws_settings(config));
+    Some(match executor::aws_identity(&tools).await {
+        Ok(identity) => finding("aws", "ok", identity, None),
+        Err(why) => finding("aws", "warning", words.tell(&why), Some(words.get("cli.hint_aws"))),
+    })
 }
 
 /// What a chat platform says of itself; one that does not answer is an error, and nothing to wait for.

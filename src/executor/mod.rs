@@ -4,6 +4,8 @@
 pub mod alertmanager;
 mod ask;
 mod attempt;
+#[cfg(feature = "aws")]
+pub mod aws;
 #[cfg(feature = "docker")]
 pub mod compose;
 pub mod dns;
@@ -125,6 +127,10 @@ pub static ACTIONS: &[ActionSpec] = &[
     jwt::SPEC,
     smtp::SPEC,
     webhook::SPEC,
+    #[cfg(feature = "aws")] aws::lambda::SPEC,
+    #[cfg(feature = "aws")] aws::logs::SPEC,
+    #[cfg(feature = "aws")] aws::cloudwatch::SPEC,
+    #[cfg(feature = "aws")] aws::call::SPEC,
 ];
 
 /// What the Docker engine says of itself, for `doctor`.
@@ -160,10 +166,38 @@ pub async fn compose_version() -> Result<String, Sentence> {
     Err(sentence!("action.docker_left_out"))
 }
 
+/// Who we are on AWS and in which region, for `doctor`.
+///
+/// # Errors
+/// When AWS does not say, or this program was built without it.
+pub async fn aws_identity(tools: &Tools) -> Result<String, Sentence> {
+    #[cfg(feature = "aws")]
+    return aws::identity(tools).await;
+    #[cfg(not(feature = "aws"))]
+    {
+        let _ = tools;
+        Err(sentence!("action.aws_left_out"))
+    }
+}
+
 /// The action with this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static ActionSpec> {
     ACTIONS.iter().find(|action| action.name == name)
+}
+
+/// Where AWS is and who we are there. What is not said is taken from the environment, files and the machine, as
+/// programs of AWS do.
+#[derive(Debug, Clone, Default)]
+pub struct AwsSettings {
+    /// The region.
+    pub region: Option<String>,
+    /// Another address than AWS's own, for all services.
+    pub endpoint: Option<String>,
+    /// A profile of the files in `~/.aws`.
+    pub profile: Option<String>,
+    /// An access key: its id, and the secret.
+    pub key: Option<(String, Secret)>,
 }
 
 /// What actions work with; made once at start.
@@ -175,6 +209,11 @@ pub struct Tools {
     pub docker_host: Option<String>,
     /// Whether runbooks may have containers of their own.
     pub docker_run: bool,
+    /// Where AWS is.
+    pub aws: AwsSettings,
+    /// What was found of AWS.
+    #[cfg(feature = "aws")]
+    pub aws_session: aws::Session,
     /// Takes every known secret out of what actions print and find.
     pub redactor: Arc<Redactor>,
 }
@@ -186,7 +225,13 @@ impl Tools {
     pub fn new(secrets: BTreeMap<String, Secret>, extra: &[(String, Secret)], docker_host: Option<String>) -> Self {
         let named = secrets.iter().map(|(name, secret)| (name.as_str(), secret));
         let redactor = Redactor::new(named.chain(extra.iter().map(|(name, secret)| (name.as_str(), secret))));
-        Self { secrets: Arc::new(secrets), docker_host, docker_run: false, redactor: Arc::new(redactor) }
+        Self { secrets: Arc::new(secrets), docker_host, redactor: Arc::new(redactor), ..Self::default() }
+    }
+
+    /// The same with this AWS.
+    #[must_use]
+    pub fn with_aws(self, aws: AwsSettings) -> Self {
+        Self { aws, ..self }
     }
 
     /// The same, where these names stand for secrets with other names. All are known to the redactor.

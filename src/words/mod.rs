@@ -15,6 +15,7 @@ const FILES: &[(&str, &str)] = &[
     ("action", include_str!("action_docker.yaml")),
     ("action", include_str!("action_net.yaml")),
     ("action", include_str!("action_terraform.yaml")),
+    ("aws", include_str!("aws.yaml")),
     ("card", include_str!("card.yaml")),
     ("command", include_str!("command.yaml")),
     ("check", include_str!("check.yaml")),

@@ -65,7 +65,7 @@ pub(in crate::executor) fn url(text: &str) -> Result<Url, Sentence> {
 
 /// Why there is no answer: what we refused ourselves, or else the sentence `key` with the error and everything that
 /// led to it; without the URL, which the plan shows.
-pub(super) fn why(error: reqwest::Error, key: &'static str) -> Sentence {
+pub(in crate::executor) fn why(error: reqwest::Error, key: &'static str) -> Sentence {
     let error = error.without_url();
     let mut line = error.to_string();
     let mut cause = std::error::Error::source(&error);

@@ -1,7 +1,7 @@
 //! `http`: one request to a service. Facts are what came back; expectations judge them.
 
 pub(super) mod api;
-mod client;
+pub(super) mod client;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
