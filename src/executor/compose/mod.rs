@@ -114,6 +114,7 @@ impl Action for Fields {
     }
 
     async fn run(&self, cx: &StepContext) -> Outcome {
+        let began = tokio::time::Instant::now();
         let found = tokio::select! {
             () = cx.cancel.cancelled() => return Outcome::Failed(Report::line(sentence!("action.cancelled"))),
             found = tokio::time::timeout(cx.timeout, self.look(&cx.tools)) => found,
@@ -128,7 +129,7 @@ impl Action for Fields {
         }
         match self.r#do {
             Verb::Config => Outcome::Done(self.told(&found)),
-            _ => self.call(cx, &found).await,
+            _ => self.call(cx, &found, cx.timeout.saturating_sub(began.elapsed())).await,
         }
     }
 }
@@ -239,14 +240,14 @@ impl Fields {
         Report { table: Some(Grid::new(columns.map(Sentence::new).to_vec(), rows)), ..Report::new(facts, line) }
     }
 
-    /// Lets compose do it.
-    async fn call(&self, cx: &StepContext, found: &Found) -> Outcome {
+    /// Lets compose do it, in the time that is left.
+    async fn call(&self, cx: &StepContext, found: &Found, left: Duration) -> Outcome {
         let spec = match self.argv().and_then(|argv| found.compose.spec(self, &cx.tools, &argv)) {
             Ok(spec) => spec,
             Err(why) => return Outcome::Failed(Report::line(why)),
         };
         let mut recorder = Recorder::watched(cx, READ);
-        let ended = process::run(&spec, cx.timeout, &cx.cancel, &mut |pipe, bytes| recorder.push(pipe, bytes)).await;
+        let ended = process::run(&spec, left, &cx.cancel, &mut |pipe, bytes| recorder.push(pipe, bytes)).await;
         let ended = match ended {
             Ok(ended) => ended,
             Err(error) => return Outcome::Failed(Report::line(not_started(&spec.program, &error))),
