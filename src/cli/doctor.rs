@@ -43,6 +43,9 @@ pub async fn doctor(options: DoctorOptions) -> Result<ExitCode, Failure> {
     findings.push(listening(&config, words).await);
     findings.extend(database(&config, words).await);
     findings.push(engine_of_docker(&config, words).await);
+    findings.push(programs_of_postgres(words).await);
+    findings.push(compose(words).await);
+    findings.push(terraform(words).await);
     findings.extend(aws(&config, words).await);
     for chat in platforms(&config, &crate::clock::Clock::System) {
         let named = Named::of(&config.settings, chat.platform());
@@ -167,6 +170,27 @@ async fn engine_of_docker(config: &Config, words: Words) -> Finding {
     match executor::docker_version(&tools).await {
         Ok(version) => finding("docker", "ok", version, None),
         Err(why) => finding("docker", "warning", words.tell(&why), Some(words.get("cli.hint_docker"))),
+    }
+}
+
+async fn programs_of_postgres(words: Words) -> Finding {
+    match executor::postgres_versions().await {
+        Ok(versions) => finding("postgresql", "ok", versions, None),
+        Err(why) => finding("postgresql", "warning", words.tell(&why), Some(words.get("cli.hint_postgresql"))),
+    }
+}
+
+async fn compose(words: Words) -> Finding {
+    match executor::compose_version().await {
+        Ok(version) => finding("compose", "ok", version, None),
+        Err(why) => finding("compose", "warning", words.tell(&why), Some(words.get("cli.hint_compose"))),
+    }
+}
+
+async fn terraform(words: Words) -> Finding {
+    match executor::terraform::version().await {
+        Ok(version) => finding("terraform", "ok", version, None),
+        Err(why) => finding("terraform", "warning", words.tell(&why), Some(words.get("cli.hint_terraform"))),
     }
 }
 

@@ -6,6 +6,8 @@ mod ask;
 mod attempt;
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(feature = "docker")]
+pub mod compose;
 pub mod dns;
 #[cfg(feature = "docker")]
 pub mod docker;
@@ -30,7 +32,9 @@ mod shell;
 pub mod smtp;
 pub mod sql;
 mod tcp;
+pub mod terraform;
 mod tls;
+mod tool;
 pub mod value;
 mod wait;
 mod webhook;
@@ -104,7 +108,12 @@ pub static ACTIONS: &[ActionSpec] = &[
     ask::SPEC,
     runbook::SPEC,
     sql::SPEC,
+    sql::MAINTAIN,
+    sql::BACKUP,
+    sql::RESTORE,
+    terraform::SPEC,
     #[cfg(feature = "docker")] docker::SPEC,
+    #[cfg(feature = "docker")] compose::SPEC,
     redis::SPEC,
     #[cfg(feature = "mongo")] mongo::SPEC,
     prometheus::SPEC,
@@ -134,8 +143,27 @@ pub async fn docker_version(tools: &Tools) -> Result<String, Sentence> {
     #[cfg(not(feature = "docker"))]
     {
         let _ = tools;
-        Err(sentence!("docker.left_out"))
+        Err(sentence!("action.docker_left_out"))
     }
+}
+
+/// The versions of PostgreSQL's own programs that backups and restores use, for `doctor`.
+///
+/// # Errors
+/// When one of them is missing.
+pub async fn postgres_versions() -> Result<String, Sentence> {
+    sql::versions().await
+}
+
+/// How compose is called on this machine, and its version, for `doctor`.
+///
+/// # Errors
+/// When there is none, or this program was built without Docker.
+pub async fn compose_version() -> Result<String, Sentence> {
+    #[cfg(feature = "docker")]
+    return compose::version().await;
+    #[cfg(not(feature = "docker"))]
+    Err(sentence!("action.docker_left_out"))
 }
 
 /// Who we are on AWS and in which region, for `doctor`.

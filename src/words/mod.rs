@@ -12,7 +12,9 @@ use crate::domain::settings::Language;
 /// The files, by area; a large area has several. A key is `area.key`.
 const FILES: &[(&str, &str)] = &[
     ("action", include_str!("action.yaml")),
+    ("action", include_str!("action_docker.yaml")),
     ("action", include_str!("action_net.yaml")),
+    ("action", include_str!("action_terraform.yaml")),
     ("aws", include_str!("aws.yaml")),
     ("card", include_str!("card.yaml")),
     ("command", include_str!("command.yaml")),
@@ -20,7 +22,6 @@ const FILES: &[(&str, &str)] = &[
     ("cli", include_str!("cli.yaml")),
     ("config", include_str!("config.yaml")),
     ("console", include_str!("console.yaml")),
-    ("docker", include_str!("docker.yaml")),
     ("http", include_str!("http.yaml")),
     ("slack", include_str!("slack.yaml")),
 ];

@@ -4,6 +4,8 @@
 pub mod aws;
 pub mod clock;
 pub mod http;
+pub mod loki;
 pub mod slack;
+pub mod smtp;
 
 pub use clock::Clock;
