@@ -67,24 +67,6 @@ fn a_value_or_secret_that_the_pack_does_not_have_is_told() {
 }
 
 #[test]
-fn a_directory_is_the_authors_or_the_configurations_and_nobody_elses() {
-    let told = |dir: &str| {
-        let with = format!("with: {{ query: SELECT 1, dir: '{dir}' }}\n");
-        let book = BOOK.replace("environments", "params: [{ name: where, type: text, default: x }]\nenvironments");
-        let book = book.replace("action: http", "action: sql");
-        let book = format!("{}{with}", book.split_once("with:").unwrap().0);
-        objections(&[("shop/pack.yaml", PACK), ("shop/look.yaml", &book)], &settings())
-    };
-    for sound in ["/srv/backups", "{{ values.url }}"] {
-        assert_eq!(told(sound), Vec::<String>::new(), "{sound}");
-    }
-    for stray in ["{{ where }}", "/srv/{{ env }}", "{{ values.url }}/{{ where }}"] {
-        let told = told(stray);
-        assert!(told.len() == 1 && told[0].contains("“dir” takes no placeholder but the pack's"), "{stray}: {told:?}");
-    }
-}
-
-#[test]
 fn where_there_is_no_pack_there_are_no_values() {
     let told: Vec<String> = problems(BOOK).into_iter().map(|problem| problem.message).collect();
     assert!(told.iter().any(|line| line.contains("values.url")), "{told:#?}");

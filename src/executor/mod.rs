@@ -49,6 +49,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::live::Live;
 use crate::clock::Timestamp;
+use crate::domain::chart::Chart;
 use crate::domain::figure::Grid;
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
@@ -310,11 +311,16 @@ pub async fn run(action: &dyn Action, cx: &StepContext) -> Outcome {
         grid.rows.iter_mut().flatten().for_each(|cell| *cell = shown(cell));
         Grid { columns: grid.columns.into_iter().map(|column| column.map_text(&shown)).collect(), ..grid }
     };
+    let drawing = |mut chart: Chart| {
+        chart.texts_mut().for_each(|text| *text = shown(text));
+        chart
+    };
     let gate = |report: Report| Report {
         facts: redact::map_text(&report.facts, &shown),
         line: report.line.map_text(&shown),
         output: report.output.map(|output| Output { head: shown(&output.head), tail: shown(&output.tail), ..output }),
         table: report.table.map(grid),
+        chart: report.chart.map(drawing),
     };
     match action.run(cx).await {
         Outcome::Done(report) => Outcome::Done(gate(report)),

@@ -85,9 +85,7 @@ pub static TINY: &[ActionSpec] = &[
         example: "query: SELECT 1",
         schema: || {
             let query = json!({"type": "string", "x-literal": true});
-            let dir = json!({"type": "string", "x-literal": "values"});
-            let fields = json!({"query": query, "dir": dir, "params": {"type": "array"}, "database": {"type": "object"}});
-            object(fields, &["query"])
+            object(json!({"query": query, "params": {"type": "array"}, "database": {"type": "object"}}), &["query"])
         },
         parse: |_| tiny(Effect::Read),
     },

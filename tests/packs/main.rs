@@ -1,6 +1,8 @@
 //! The five teams' packs: every row of their documents is a command, and every command is proven.
 
 mod coverage;
+#[cfg(feature = "aws")]
+mod turnaki;
 mod world;
 
 // The stories' stage and harness, of which the packs use a part.
@@ -13,6 +15,9 @@ mod stage;
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(feature = "aws")]
+#[path = "../aws_support/mod.rs"]
+mod aws_support;
 #[path = "../docker_support/mod.rs"]
 mod docker_support;
 #[path = "../executor_support/mod.rs"]

@@ -179,17 +179,15 @@ fn parse(
     None
 }
 
-/// Fields that take no placeholder: those that the action's schema marks `x-literal`, such as the text of an SQL query.
-/// Marked `values`, a field takes what the configuration says, and nothing that is typed or found.
+/// Fields that take no placeholder but the pack's own values: those that the action's schema marks `x-literal`, such as the text of an SQL query.
 fn literal(sheet: &mut Sheet, at: &str, with: &Value, spec: &ActionSpec) {
     let schema = (spec.schema)();
     for (key, value) in with.as_object().into_iter().flatten() {
-        let mark = &schema["properties"][key]["x-literal"];
-        let paths = template::paths(value).unwrap_or_default();
-        let stray = |path: &String| *mark == true || (*mark == "values" && !path.starts_with("values."));
-        if paths.iter().any(stray) {
-            let why = if *mark == true { "literal" } else { "values_only" };
-            sheet.value(&child(at, key), why, context! { name => key });
+        let marked = schema["properties"][key]["x-literal"] == true;
+        // A value is the team's own text, and not what somebody types.
+        let typed = |paths: Vec<String>| paths.iter().any(|path| !path.starts_with("values."));
+        if marked && template::paths(value).is_ok_and(typed) {
+            sheet.value(&child(at, key), "literal", context! { name => key });
         }
     }
 }

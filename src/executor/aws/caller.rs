@@ -141,7 +141,7 @@ impl Caller {
             settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
         }
         let identity = self.credentials.clone().into();
-        let region = wire.global.then_some("us-east-1").unwrap_or(&self.region);
+        let region = if wire.global { "us-east-1" } else { &self.region };
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region(region)

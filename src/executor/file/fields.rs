@@ -44,8 +44,8 @@ text_enum! {
 pub(super) struct Fields {
     /// What to do.
     r#do: Verb,
-    /// The directory, an absolute path. Of placeholders it takes `values.…` alone; nothing outside of it is ever looked at.
-    #[schemars(extend("x-literal" = "values"))]
+    /// The directory, an absolute path. Takes no placeholder; nothing outside of it is ever looked at.
+    #[schemars(extend("x-literal" = true))]
     dir: String,
     /// `keys`, `equal`, `search`, `copy`, `uncopy`: the file, from the directory on, as in `.env` or `logs/app.log`.
     #[serde(default)]

@@ -59,8 +59,8 @@ struct Fields {
     /// `dump`: the database, a secret of the configuration that holds a `postgres://` URL.
     #[serde(default)]
     database: Option<Database>,
-    /// The directory, an absolute path. Of placeholders it takes `values.…` alone.
-    #[schemars(extend("x-literal" = "values"))]
+    /// The directory, an absolute path. Takes no placeholder.
+    #[schemars(extend("x-literal" = true))]
     dir: String,
     /// The file's name in it: letters, digits, `.`, `-` and `_`. A dump never takes the place of another.
     file: Text,

@@ -107,7 +107,7 @@ pub(super) async fn versions(client: &Client, function: &str, attempt: &mut Atte
             break;
         }
     }
-    found.sort_by(|a, b| b.0.cmp(&a.0));
+    found.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
     let versions: Vec<String> = found.iter().map(|(number, _)| number.to_string()).collect();
     let columns = ["version", "modified", "description", "code"].map(Sentence::plain);
     attempt.table = (!found.is_empty()).then(|| Grid::new(columns.into(), found.into_iter().map(|(_, row)| row)));

@@ -43,9 +43,9 @@ pub(super) struct Fields {
     /// The database, a secret of the configuration that holds its `postgres://` URL. Its user must own the database,
     /// and may create databases and end sessions.
     database: Database,
-    /// `restore`: the backup's directory, an absolute path. Of placeholders it takes `values.…` alone.
+    /// `restore`: the backup's directory, an absolute path. Takes no placeholder.
     #[serde(default)]
-    #[schemars(extend("x-literal" = "values"))]
+    #[schemars(extend("x-literal" = true))]
     dir: Option<String>,
     /// `restore`: the backup's name in it: one of pg_dump's archives or plain dumps, also packed by gzip.
     #[serde(default)]
