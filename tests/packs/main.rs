@@ -1,6 +1,8 @@
 //! The five teams' packs: every row of their documents is a command, and every command is proven.
 
 mod coverage;
+#[cfg(all(feature = "aws", feature = "docker"))]
+mod orion;
 #[cfg(feature = "aws")]
 mod turnaki;
 mod world;
@@ -24,3 +26,7 @@ mod docker_support;
 mod executor_support;
 #[path = "../parts/mod.rs"]
 mod parts;
+#[path = "../support/program.rs"]
+mod program;
+#[path = "../sql_support/mod.rs"]
+mod sql_support;

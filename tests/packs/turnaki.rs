@@ -117,8 +117,9 @@ async fn what_does_not_work_afterwards_goes_back() {
         .tell(async |s| {
             let run = rolls_back(s, &aws).await;
             comes_to(s, &run, "holding").await;
+            s.waits(minutes(1)).await;
             logs(s, &aws, "ERROR this one is bad as well");
-            s.waits(minutes(5)).await;
+            s.waits(minutes(4)).await;
             // Nobody saw this way back when it was not yet known from where: it is asked for.
             approved_by(s, &run, &["leo"]).await;
             comes_to(s, &run, "failed").await;
@@ -133,8 +134,9 @@ async fn what_does_not_work_afterwards_goes_back() {
             aws.behaves(FUNCTION, Behaviour::Echo);
             let run = asks(s, &format!("rollback {FUNCTION} production 5 dev")).await;
             comes_to(s, &run, "holding").await;
+            s.waits(minutes(1)).await;
             logs(s, &aws, "ERROR again");
-            s.waits(minutes(5)).await;
+            s.waits(minutes(4)).await;
             comes_to(s, &run, "failed").await;
             assert_eq!(aws.alias_version(FUNCTION, "production"), "6", "in dev it goes back by itself");
         })

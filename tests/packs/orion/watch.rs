@@ -40,7 +40,8 @@ async fn the_outside_monitor_opens_and_closes_incidents_by_what_health_says() {
             s.waits(minutes(1)).await;
             s.waits(minutes(1)).await;
             let all = s.channel("#infra").await;
-            let down = all.iter().find(|heard| heard.card.title.starts_with("P1 Orion no responde")).expect("it is down");
+            let down =
+                all.iter().find(|heard| heard.card.title.starts_with("P1 Orion no responde")).expect("it is down");
             assert!(down.card.text().contains("503"), "{}", down.card.text());
             for state in ["error", "degraded"] {
                 server.app.turns(if state == "error" { Health::Error } else { Health::Degraded });
@@ -152,7 +153,8 @@ async fn an_api_that_is_down_is_looked_at_and_restarted_with_what_runs_it() {
             let text = s.message(&run.id).await.card.text();
             assert!(text.contains("503") && text.contains("Redis"), "{text}");
             server.app.turns(Health::Ok);
-            let before = (stack.started_at(&stack.name("api", 1)).await, stack.started_at(&stack.name("redis", 1)).await);
+            let before =
+                (stack.started_at(&stack.name("api", 1)).await, stack.started_at(&stack.name("redis", 1)).await);
             for what in ["api", "redis"] {
                 let run = asks(s, &format!("reiniciar {what} vps-compose prod")).await;
                 approved_by(s, &run, &["leo"]).await;

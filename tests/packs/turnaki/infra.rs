@@ -253,7 +253,7 @@ async fn lambdas_are_built_and_deployed_by_terraform() {
             let run = asks(s, &format!("desplegar-lambdas {} prod", infra.function())).await;
             approved_by(s, &run, &["leo"]).await;
             let ask = comes_to(s, &run, "awaiting_approval").await;
-            assert!(ask.card.text().contains("module.lambda.terraform_data.it"), "{}", ask.card.text());
+            assert!(ask.card.text().contains("1 to change"), "{}", ask.card.text());
             s.person("leo").presses(&ask, "approve").await;
             let over = comes_to(s, &run, "done").await;
             assert!(over.card.text().contains("estado de la función"), "{}", over.card.text());
