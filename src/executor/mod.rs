@@ -347,6 +347,21 @@ fn command_line<'a>(argv: impl Iterator<Item = &'a str>) -> Result<Sentence, Sen
     shlex::try_join(argv).map(Sentence::Plain).map_err(|_| sentence!("action.argv_nul"))
 }
 
+/// An error with what led to it.
+#[cfg(any(feature = "aws", feature = "docker"))]
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_line = inner.to_string();
+        if !line.ends_with(&inner_line) {
+            line = format!("{line}: {inner_line}");
+        }
+        cause = inner.source();
+    }
+    line
+}
+
 /// Things in a row, with commas.
 fn listed<T: ToString>(things: &[T]) -> String {
     things.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")

@@ -14,11 +14,12 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use reqwest::{Request, Response, Url};
 
-use super::fault::{Fault, causes};
+use super::fault::Fault;
 use super::wire::{Answer, Body, Wire};
 use crate::clock::Clock;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::executor::Tools;
+use crate::executor::causes;
 use crate::executor::http::client as http;
 
 /// Bytes of an answer that are read.
