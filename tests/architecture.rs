@@ -130,7 +130,7 @@ fn code(text: &str) -> &str {
 }
 
 /// The areas of words that actions speak from.
-const ACTION_AREAS: &[&str] = &["action", "docker"];
+const ACTION_AREAS: &[&str] = &["action", "aws"];
 
 /// The sentences of an area by their keys.
 fn written(area: &str) -> BTreeMap<String, String> {

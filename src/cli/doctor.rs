@@ -10,7 +10,7 @@ use super::Failure;
 use super::args::{DoctorOptions, shell_words};
 use super::failure::FAILED;
 use super::serve::load;
-use crate::app::platforms;
+use crate::app::{aws_settings, platforms};
 use crate::catalog;
 use crate::chat::{Chat, Named};
 use crate::config::Config;
@@ -43,6 +43,10 @@ pub async fn doctor(options: DoctorOptions) -> Result<ExitCode, Failure> {
     findings.push(listening(&config, words).await);
     findings.extend(database(&config, words).await);
     findings.push(engine_of_docker(&config, words).await);
+    findings.push(programs_of_postgres(words).await);
+    findings.push(compose(words).await);
+    findings.push(terraform(words).await);
+    findings.extend(aws(&config, words).await);
     for chat in platforms(&config, &crate::clock::Clock::System) {
         let named = Named::of(&config.settings, chat.platform());
         findings.extend(platform(chat.as_ref(), &named, words, PATIENCE).await);
@@ -167,6 +171,39 @@ async fn engine_of_docker(config: &Config, words: Words) -> Finding {
         Ok(version) => finding("docker", "ok", version, None),
         Err(why) => finding("docker", "warning", words.tell(&why), Some(words.get("cli.hint_docker"))),
     }
+}
+
+async fn programs_of_postgres(words: Words) -> Finding {
+    match executor::postgres_versions().await {
+        Ok(versions) => finding("postgresql", "ok", versions, None),
+        Err(why) => finding("postgresql", "warning", words.tell(&why), Some(words.get("cli.hint_postgresql"))),
+    }
+}
+
+async fn compose(words: Words) -> Finding {
+    match executor::compose_version().await {
+        Ok(version) => finding("compose", "ok", version, None),
+        Err(why) => finding("compose", "warning", words.tell(&why), Some(words.get("cli.hint_compose"))),
+    }
+}
+
+async fn terraform(words: Words) -> Finding {
+    match executor::terraform::version().await {
+        Ok(version) => finding("terraform", "ok", version, None),
+        Err(why) => finding("terraform", "warning", words.tell(&why), Some(words.get("cli.hint_terraform"))),
+    }
+}
+
+/// Who we are on AWS, where anything says that we are there.
+async fn aws(config: &Config, words: Words) -> Option<Finding> {
+    if !config.aws.named {
+        return None;
+    }
+    let tools = Tools::new(config.secrets.clone(), &[], None).with_aws(aws_settings(config));
+    Some(match executor::aws_identity(&tools).await {
+        Ok(identity) => finding("aws", "ok", identity, None),
+        Err(why) => finding("aws", "warning", words.tell(&why), Some(words.get("cli.hint_aws"))),
+    })
 }
 
 /// What a chat platform says of itself; one that does not answer is an error, and nothing to wait for.

@@ -48,6 +48,8 @@ pub struct Written {
     pub secrets: BTreeMap<String, Source>,
     /// The Docker engine.
     pub docker: Docker,
+    /// AWS.
+    pub aws: Aws,
     /// The Slack app.
     pub slack: Slack,
     /// The audit trail.
@@ -339,6 +341,25 @@ pub struct Docker {
     pub allow_run: bool,
 }
 
+/// AWS. What is not said is taken as programs of AWS do: from the variables `AWS_…`, from `~/.aws`, or from the role of
+/// the machine.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Aws {
+    /// The region, as in `eu-west-1`; a step may name another one.
+    pub region: Option<String>,
+    /// Another address than AWS's own, for all services, as in `http://127.0.0.1:5000`.
+    pub endpoint_url: Option<String>,
+    /// A profile in `~/.aws`; one with a role takes that role.
+    pub profile: Option<String>,
+    /// The id of an access key. Better are a profile or the machine's role.
+    pub access_key_id: Option<String>,
+    /// The access key's secret.
+    pub secret_access_key: Option<Hidden>,
+    /// A file that holds it.
+    pub secret_access_key_file: Option<PathBuf>,
+}
+
 crate::domain::text_enum! {
     /// How Slack reaches Sereno.
     SlackMode {
@@ -435,6 +456,7 @@ impl Default for Written {
             retention: Retention::default(),
             secrets: BTreeMap::new(),
             docker: Docker::default(),
+            aws: Aws::default(),
             slack: Slack::default(),
             audit: Audit::default(),
             log: Log::default(),

@@ -146,10 +146,7 @@ impl Tls {
     async fn of_server(&self, server: &str) -> Result<Found, Sentence> {
         let to = Endpoint::read(server, Some(HTTPS))?;
         let name = self.name.clone().map_or_else(|| to.host.clone(), |name| name.0);
-        let identity = match (&self.client_certificate, &self.client_key) {
-            (Some(Text(certificate)), Some(Text(key))) => Some(trust::identity(certificate, key).await?),
-            _ => None,
-        };
+        let identity = trust::identity(self.client_certificate.as_ref(), self.client_key.as_ref()).await?;
         let introduces = identity.is_some();
         let shown = handshake::look(&to, &name, identity).await?;
         let mut extra = json!({ "protocol": shown.protocol });

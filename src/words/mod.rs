@@ -12,14 +12,16 @@ use crate::domain::settings::Language;
 /// The files, by area; a large area has several. A key is `area.key`.
 const FILES: &[(&str, &str)] = &[
     ("action", include_str!("action.yaml")),
+    ("action", include_str!("action_docker.yaml")),
     ("action", include_str!("action_net.yaml")),
+    ("action", include_str!("action_terraform.yaml")),
+    ("aws", include_str!("aws.yaml")),
     ("card", include_str!("card.yaml")),
     ("command", include_str!("command.yaml")),
     ("check", include_str!("check.yaml")),
     ("cli", include_str!("cli.yaml")),
     ("config", include_str!("config.yaml")),
     ("console", include_str!("console.yaml")),
-    ("docker", include_str!("docker.yaml")),
     ("http", include_str!("http.yaml")),
     ("slack", include_str!("slack.yaml")),
 ];

@@ -28,7 +28,8 @@ pub struct Shop {
 impl Shop {
     pub async fn new() -> Option<Self> {
         let server = part("SERENO_TEST_POSTGRES")?;
-        let name = format!("sql_{}", sereno::id::RunId::new()).to_lowercase();
+        // Short, and of an id's random end: a restore puts much behind it.
+        let name = format!("sql_{}", &sereno::id::RunId::new().as_str()[12..]).to_lowercase();
         let shop = Self { server, name };
         let mut admin = PgConnection::connect(&shop.server).await.unwrap();
         admin.execute(AssertSqlSafe(format!("CREATE DATABASE {}", shop.name))).await.unwrap();
@@ -125,4 +126,12 @@ pub fn unknown(outcome: Outcome) -> Report {
         Outcome::Unknown(report) => report,
         other => panic!("not unknown: {other:?}"),
     }
+}
+
+/// Plans a step and runs it with that plan, as the engine does.
+pub async fn run_planned(cx: &StepContext, name: &str, with: &Value) -> Outcome {
+    let action = action(name, with);
+    let plan = executor::plan(&*action, &cx.tools, Effect::Read).await.unwrap_or_else(|why| panic!("{with}: {why:?}"));
+    let cx = StepContext { planned: plan.exact, ..cx.clone() };
+    executor::run(&*action, &cx).await
 }

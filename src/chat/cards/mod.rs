@@ -9,7 +9,7 @@ mod run;
 pub mod samples;
 mod step;
 
-pub use handoff::{Shift, handoff, on_call};
+pub use handoff::{DAY, Shift, handoff, on_call};
 pub use incident::{incident, incident_line, incident_list};
 pub use monitors::{Watched, monitors};
 pub use replies::{denied, form, help, line, locks, missing, objection, plan, review, runs, said, unclear, waiting};

@@ -113,7 +113,14 @@ struct Silence {
 enum End {
     /// Seconds after the step's start.
     After(u64),
-    At(Timestamp),
+    /// A moment, as it was written.
+    At(String),
+}
+
+/// A moment as it is written in `until`.
+fn moment(text: &str) -> Result<Timestamp, Sentence> {
+    let at = text.parse::<jiff::Timestamp>();
+    at.map(Into::into).map_err(|_| sentence!("action.alertmanager_until", text))
 }
 
 impl Fields {
@@ -158,10 +165,9 @@ fn end(span: Option<&Span>, until: Option<Text>) -> Result<End, Sentence> {
             seconds @ 1..=LONGEST => Ok(End::After(seconds)),
             _ => Err(sentence!("action.alertmanager_long", days => LONGEST / 24 / 3600)),
         },
-        (None, Some(Text(text))) => match text.parse::<jiff::Timestamp>() {
-            Ok(at) => Ok(End::At(at.into())),
-            Err(_) => Err(sentence!("action.alertmanager_until", text)),
-        },
+        // Only what is a moment for certain; the rest may come from an argument, and is judged by the plan.
+        (None, Some(Text(text))) if text.contains('T') => moment(&text).map(|_| End::At(text)),
+        (None, Some(Text(text))) => Ok(End::At(text)),
         _ => Err(sentence!("action.alertmanager_end")),
     }
 }
@@ -186,15 +192,16 @@ impl Action for Alertmanager {
             Job::Expire { id } => (sentence!("action.alertmanager_expire", id), json!({ "do": "expire", "id": id })),
             Job::Silence(silence) => {
                 let (matchers, comment) = (shown(&silence.matchers), silence.comment.as_str());
-                let (line, end) = match silence.end {
+                let (line, end) = match &silence.end {
                     End::After(seconds) => (
-                        sentence!("action.alertmanager_for", matchers, seconds, comment),
+                        sentence!("action.alertmanager_for", matchers, seconds => *seconds, comment),
                         json!({ "for_seconds": seconds }),
                     ),
-                    End::At(at) => (
-                        sentence!("action.alertmanager_till", matchers, until => at.to_string(), comment),
-                        json!({ "until": at.to_string() }),
-                    ),
+                    End::At(until) => {
+                        let until = moment(until)?.to_string();
+                        let exact = json!({ "until": until });
+                        (sentence!("action.alertmanager_till", matchers, until, comment), exact)
+                    }
                 };
                 let exact = json!({
                     "do": "silence", "matchers": silence.matchers, "end": end, "comment": comment, "by": silence.by,

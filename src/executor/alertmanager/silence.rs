@@ -4,7 +4,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{End, Silence, filters, shown};
+use super::{End, Silence, filters, moment, shown};
 use crate::clock::Timestamp;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::Report;
@@ -23,11 +23,13 @@ impl Silence {
     /// Makes it.
     pub(super) async fn make(&self, server: &Server, cx: &StepContext, sent: &Sent) -> Result<Report, Fault> {
         let start = cx.started_at;
-        let end = match self.end {
-            End::After(seconds) => start.after(std::time::Duration::from_secs(seconds)),
-            End::At(at) if at > start => at,
-            End::At(at) => return Err(Fault::Failed(sentence!("action.alertmanager_past", until => at.to_string()))),
+        let end = match &self.end {
+            End::After(seconds) => start.after(std::time::Duration::from_secs(*seconds)),
+            End::At(until) => moment(until)?,
         };
+        if end <= start {
+            return Err(Fault::Failed(sentence!("action.alertmanager_past", until => end.to_string())));
+        }
         let comment = format!("{} [{}]", self.comment, cx.idempotency_key);
         let known = server.get(cx, "/api/v2/silences", &filters(&self.matchers)).await?.good()?;
         if let Some(known) = known.as_array().into_iter().flatten().find(|one| self.is(one, &comment)) {

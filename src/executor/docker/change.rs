@@ -34,7 +34,7 @@ pub(super) async fn all(
             let rest: Vec<&str> = targets[changed.len() + 1..].iter().map(|target| target.name.as_str()).collect();
             let with_rest = |why| match rest.is_empty() {
                 true => why,
-                false => sentence!("docker.not_tried", why, rest => listed(&rest)),
+                false => sentence!("action.docker_not_tried", why, rest => listed(&rest)),
             };
             match fault(change(job, &target.name), &error) {
                 Fault::Failed(why) => Fault::Failed(with_rest(why)),
@@ -46,25 +46,25 @@ pub(super) async fn all(
     attempt.found("changed", changed.clone());
     let names = listed(&changed);
     Ok(match job {
-        Job::Restart { .. } => sentence!("docker.restarted", names),
-        Job::Stop { .. } => sentence!("docker.stopped", names),
-        Job::Limit { .. } => sentence!("docker.limited", names),
-        _ => sentence!("docker.started", names),
+        Job::Restart { .. } => sentence!("action.docker_restarted", names),
+        Job::Stop { .. } => sentence!("action.docker_stopped", names),
+        Job::Limit { .. } => sentence!("action.docker_limited", names),
+        _ => sentence!("action.docker_started", names),
     })
 }
 
 /// What a change would do to these containers.
 pub(super) fn change(job: &Job, names: &str) -> Sentence {
     match job {
-        Job::Restart { .. } => sentence!("docker.restart", names),
-        Job::Stop { .. } => sentence!("docker.stop", names),
+        Job::Restart { .. } => sentence!("action.docker_restart", names),
+        Job::Stop { .. } => sentence!("action.docker_stop", names),
         Job::Limit { memory, cpus } => {
             let memory = memory.map(|memory| format!("memory {}", size(memory)));
             let cpus = cpus.map(|nano| format!("cpus {}", decimal(nano)));
             let what = memory.into_iter().chain(cpus).collect::<Vec<_>>().join(", ");
-            sentence!("docker.limit", names, what)
+            sentence!("action.docker_limit", names, what)
         }
-        _ => sentence!("docker.start", names),
+        _ => sentence!("action.docker_start", names),
     }
 }
 

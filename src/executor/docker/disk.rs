@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::Attempt;
 use super::engine::{Engine, Fault};
 use super::job::Kind;
-use super::look::column;
 use crate::domain::figure::Grid;
 use crate::domain::sentence::{Sentence, sentence};
 
@@ -113,9 +112,15 @@ pub(super) async fn df(engine: &Engine, attempt: &mut Attempt<'_>) -> Result<Sen
     }
     attempt.found("bytes", all);
     attempt.found("reclaimable", free);
-    let columns = ["kind", "count", "unused", "size", "reclaimable"];
-    attempt.table = Some(Grid::new(columns.map(column).to_vec(), rows));
-    Ok(sentence!("docker.room", bytes => size(all), free => size(free)))
+    let columns = [
+        "action.docker_column_kind",
+        "action.docker_column_count",
+        "action.docker_column_unused",
+        "action.docker_column_size",
+        "action.docker_column_reclaimable",
+    ];
+    attempt.table = Some(Grid::new(columns.map(Sentence::new).to_vec(), rows));
+    Ok(sentence!("action.docker_room", bytes => size(all), free => size(free)))
 }
 
 /// Bytes as people read them, to two digits: `1.2 GB`.

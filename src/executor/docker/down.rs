@@ -47,7 +47,7 @@ pub(super) async fn project(engine: &Engine, name: &str, volumes: bool) -> Resul
     networks.sort();
     let volumes = if volumes { self::volumes(engine, &label).await? } else { Vec::new() };
     match containers.is_empty() && networks.is_empty() && volumes.is_empty() {
-        true => Err(Fault::Failed(sentence!("docker.no_project", project => name))),
+        true => Err(Fault::Failed(sentence!("action.docker_no_project", project => name))),
         false => Ok(Project { containers, networks, volumes }),
     }
 }
@@ -90,10 +90,10 @@ impl Project {
         let networks = or_none(self.networks.iter().map(|(name, _)| name.clone()).collect());
         let volume = |one: &Volume| format!("{} ({})", one.name, one.bytes.map_or_else(none, size));
         match self.volumes.is_empty() {
-            true => sentence!("docker.down", project => name, containers, networks),
+            true => sentence!("action.docker_down", project => name, containers, networks),
             false => {
                 let volumes = self.volumes.iter().map(volume).collect::<Vec<_>>().join(", ");
-                sentence!("docker.down_volumes", project => name, containers, networks, volumes)
+                sentence!("action.docker_down_volumes", project => name, containers, networks, volumes)
             }
         }
     }
@@ -107,7 +107,7 @@ impl Project {
     ) -> Result<Sentence, Fault> {
         let now = self.planned();
         if ["targets", "networks", "volumes"].iter().any(|of| planned[*of] != now[*of]) {
-            return Err(Fault::Failed(sentence!("docker.moved_on")));
+            return Err(Fault::Failed(sentence!("action.docker_moved_on")));
         }
         let mut removed: Vec<&str> = Vec::new();
         for target in &self.containers {
@@ -115,7 +115,7 @@ impl Project {
             attempt.sent = true;
             let answer = stop_and_remove(engine, target, grace, volumes).await;
             attempt.sent = false;
-            answer.map_err(|error| fault(sentence!("docker.removing", name => &target.name), &error))?;
+            answer.map_err(|error| fault(sentence!("action.docker_removing", name => &target.name), &error))?;
             removed.push(&target.name);
         }
         for (name, id) in &self.networks {
@@ -123,7 +123,7 @@ impl Project {
             attempt.sent = true;
             let answer = engine.docker.remove_network(id).await;
             attempt.sent = false;
-            gone_is_fine(answer).map_err(|error| fault(sentence!("docker.removing", name), &error))?;
+            gone_is_fine(answer).map_err(|error| fault(sentence!("action.docker_removing", name), &error))?;
             removed.push(name);
         }
         for volume in &self.volumes {
@@ -131,12 +131,13 @@ impl Project {
             attempt.sent = true;
             let answer = engine.docker.remove_volume(&volume.name, None::<RemoveVolumeOptions>).await;
             attempt.sent = false;
-            gone_is_fine(answer).map_err(|error| fault(sentence!("docker.removing", name => &volume.name), &error))?;
+            gone_is_fine(answer)
+                .map_err(|error| fault(sentence!("action.docker_removing", name => &volume.name), &error))?;
             removed.push(&volume.name);
         }
         attempt.found("removed", removed.clone());
         attempt.found("bytes", self.volumes.iter().filter_map(|one| one.bytes).sum::<i64>());
-        Ok(sentence!("docker.downed", names => listed(&removed)))
+        Ok(sentence!("action.docker_downed", names => listed(&removed)))
     }
 }
 
@@ -164,12 +165,12 @@ pub(super) async fn scale(
         attempt.sent = true;
         let answer = stop_and_remove(engine, target, grace, false).await;
         attempt.sent = false;
-        answer.map_err(|error| fault(sentence!("docker.removing", name => &target.name), &error))?;
+        answer.map_err(|error| fault(sentence!("action.docker_removing", name => &target.name), &error))?;
         changed.push(&target.name);
     }
     attempt.found("changed", changed.clone());
     attempt.found("replicas", previous - changed.len());
-    Ok(sentence!("docker.scaled", previous, replicas => previous - changed.len()))
+    Ok(sentence!("action.docker_scaled", previous, replicas => previous - changed.len()))
 }
 
 async fn stop_and_remove(engine: &Engine, target: &Container, grace: Option<i32>, volumes: bool) -> Result<(), Error> {

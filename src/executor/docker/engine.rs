@@ -41,7 +41,7 @@ pub(crate) enum Fault {
 /// A container as the engine lists it.
 #[derive(Debug)]
 pub(crate) struct Container {
-    pub(super) id: String,
+    pub(crate) id: String,
     pub(super) name: String,
     pub(crate) service: Option<String>,
     /// Which of its service's containers it is.
@@ -92,7 +92,7 @@ impl Container {
         }
     }
 
-    pub(super) fn runs(&self) -> bool {
+    pub(crate) fn runs(&self) -> bool {
         self.state == "running"
     }
 
@@ -222,27 +222,27 @@ impl Engine {
         };
         let version = if of(&version) > of(LATEST) { LATEST } else { &version };
         let answer = raw::get(&self.address, &format!("/v{version}/system/df")).await;
-        answer.map_err(|why| Fault::Failed(sentence!("docker.away", address => &self.address, why)))
+        answer.map_err(|why| Fault::Failed(sentence!("action.docker_away", address => &self.address, why)))
     }
 }
 
 fn away(address: &str, error: &Error) -> Sentence {
-    sentence!("docker.away", address, why => causes(error))
+    sentence!("action.docker_away", address, why => causes(error))
 }
 
 /// What a question about a thing of this name comes to that was not answered.
 pub(super) fn of_thing(name: &str, error: &Error) -> Fault {
-    Fault::Failed(sentence!("docker.went_wrong", what => name, why => causes(error)))
+    Fault::Failed(sentence!("action.docker_went_wrong", what => name, why => causes(error)))
 }
 
 /// What went wrong with one container.
 pub(super) fn of_one(container: &Container, error: &Error) -> Fault {
-    Fault::Failed(sentence!("docker.went_wrong", what => &container.name, why => causes(error)))
+    Fault::Failed(sentence!("action.docker_went_wrong", what => &container.name, why => causes(error)))
 }
 
 /// What an error of a request that changes something means.
 pub(super) fn fault(what: Sentence, error: &Error) -> Fault {
-    let why = sentence!("docker.went_wrong", what, why => causes(error));
+    let why = sentence!("action.docker_went_wrong", what, why => causes(error));
     match error {
         // A proxy in front of the engine did not hear how it ended.
         Error::DockerResponseServerError { status_code: 502 | 504, .. } => Fault::Lost(why),

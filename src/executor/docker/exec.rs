@@ -37,7 +37,7 @@ pub(super) async fn run(
     let ended = record(engine, &id, attempt).await;
     attempt.sent = false;
     match ended.map_err(|error| fault(Sentence::plain(&target.name), &error))? {
-        None => Err(Fault::Lost(sentence!("docker.exec_lost", name => &target.name))),
+        None => Err(Fault::Lost(sentence!("action.docker_exec_lost", name => &target.name))),
         Some(code) => {
             attempt.found("exit", code);
             match ok.contains(&code) {

@@ -147,7 +147,7 @@ impl Fields {
         let grace = self.grace()?;
         let watch = |span: &Option<Span>| match span.as_ref().map(Span::seconds).transpose()? {
             Some(seconds) if !(1..=LONGEST_WATCH).contains(&seconds) => {
-                Err(sentence!("docker.watch", limit => LONGEST_WATCH))
+                Err(sentence!("action.docker_watch", limit => LONGEST_WATCH))
             }
             seconds => Ok(seconds),
         };
@@ -214,9 +214,9 @@ impl Fields {
             of(self.writable.is_some(), "writable", &[V::Run]),
         ];
         match fields.iter().find(|(given, _, verbs)| *given && !verbs.contains(&self.r#do)) {
-            Some((_, field, verbs)) => {
-                Err(sentence!("docker.stray", field => *field, verbs => listed(verbs), verb => self.r#do.as_str()))
-            }
+            Some((_, field, verbs)) => Err(
+                sentence!("action.docker_stray", field => *field, verbs => listed(verbs), verb => self.r#do.as_str()),
+            ),
             None => Ok(()),
         }
     }
@@ -232,36 +232,38 @@ impl Fields {
         let given = project.is_some() || self.service.is_some() || container.is_some();
         let empty = matches!(&self.service, Some(Services::Several(several)) if several.is_empty());
         if empty || [&project, &container].into_iter().flatten().chain(&services).any(String::is_empty) {
-            return Err(sentence!("docker.empty_name"));
+            return Err(sentence!("action.docker_empty_name"));
         }
         let free = match verb {
             Verb::Ps => true,
-            Verb::Df | Verb::Run if given => return Err(sentence!("docker.no_selector", verb => verb.as_str())),
+            Verb::Df | Verb::Run if given => return Err(sentence!("action.docker_no_selector", verb => verb.as_str())),
             Verb::Prune if self.service.is_some() || container.is_some() => {
-                return Err(sentence!("docker.only_project", verb => verb.as_str()));
+                return Err(sentence!("action.docker_only_project", verb => verb.as_str()));
             }
             Verb::Df | Verb::Run | Verb::Prune => true,
             Verb::Down if project.is_none() || self.service.is_some() || container.is_some() => {
-                return Err(sentence!("docker.only_project", verb => verb.as_str()));
+                return Err(sentence!("action.docker_only_project", verb => verb.as_str()));
             }
             Verb::ScaleDown if project.is_none() || services.len() != 1 || container.is_some() => {
-                return Err(sentence!("docker.one_service", verb => verb.as_str()));
+                return Err(sentence!("action.docker_one_service", verb => verb.as_str()));
             }
-            Verb::Network if given == self.network.is_some() => return Err(sentence!("docker.network_or_containers")),
+            Verb::Network if given == self.network.is_some() => {
+                return Err(sentence!("action.docker_network_or_containers"));
+            }
             Verb::Network => true,
             _ => false,
         };
         match container {
-            Some(_) if project.is_some() || !services.is_empty() => Err(sentence!("docker.two_ways")),
+            Some(_) if project.is_some() || !services.is_empty() => Err(sentence!("action.docker_two_ways")),
             Some(name) => Ok(Selector::Name { container: name }),
-            None if !given && !free => Err(sentence!("docker.which", verb => verb.as_str())),
+            None if !given && !free => Err(sentence!("action.docker_which", verb => verb.as_str())),
             None => Ok(Selector::Compose { project, services }),
         }
     }
 
     fn grace(&self) -> Result<Option<i32>, Sentence> {
         match self.stop_timeout.as_ref().map(Span::seconds).transpose()? {
-            Some(seconds) if seconds > LONGEST_GRACE => Err(sentence!("docker.grace", limit => LONGEST_GRACE)),
+            Some(seconds) if seconds > LONGEST_GRACE => Err(sentence!("action.docker_grace", limit => LONGEST_GRACE)),
             seconds => Ok(seconds.and_then(|seconds| i32::try_from(seconds).ok())),
         }
     }
@@ -269,11 +271,11 @@ impl Fields {
     fn logs(&self, follow: Option<u64>) -> Result<Job, Sentence> {
         let tail = self.tail.unwrap_or(TAIL);
         if !(1..=LONGEST_TAIL).contains(&tail) {
-            return Err(sentence!("docker.tail", limit => LONGEST_TAIL, tail));
+            return Err(sentence!("action.docker_tail", limit => LONGEST_TAIL, tail));
         }
         let compile = |Text(text): &Text| {
             let pattern = RegexBuilder::new(text).size_limit(PATTERN).build();
-            pattern.map_err(|error| sentence!("docker.pattern", text, why => error.to_string()))
+            pattern.map_err(|error| sentence!("action.docker_pattern", text, why => error.to_string()))
         };
         let pattern = self.pattern.as_ref().map(compile).transpose()?;
         Ok(Job::Logs { pattern, tail, since: self.since.as_ref().map(Span::seconds).transpose()?, follow })
@@ -283,7 +285,7 @@ impl Fields {
         let names: Vec<String> = self.names.iter().flatten().map(|Text(name)| name.clone()).collect();
         match names.iter().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
             Some(name) => Err(sentence!("action.shell_variable", name)),
-            None if names.is_empty() => Err(sentence!("docker.no_names")),
+            None if names.is_empty() => Err(sentence!("action.docker_no_names")),
             None => Ok(names),
         }
     }
@@ -292,7 +294,7 @@ impl Fields {
         let memory = self.memory()?;
         let cpus = self.cpus.as_ref().map(|Text(text)| nano_cpus(text)).transpose()?;
         match (memory, cpus) {
-            (None, None) => Err(sentence!("docker.limit_of_what")),
+            (None, None) => Err(sentence!("action.docker_limit_of_what")),
             (memory, cpus) => Ok(Job::Limit { memory, cpus }),
         }
     }
@@ -301,13 +303,13 @@ impl Fields {
         let Some(Text(text)) = &self.memory else { return Ok(None) };
         match bytes(text) {
             Some(bytes) if bytes >= LEAST_MEMORY => Ok(Some(bytes)),
-            _ => Err(sentence!("docker.memory", text)),
+            _ => Err(sentence!("action.docker_memory", text)),
         }
     }
 
     fn replicas(&self) -> Result<usize, Sentence> {
-        let Some(Text(text)) = &self.replicas else { return Err(sentence!("docker.no_replicas")) };
-        text.parse().map_err(|_| sentence!("docker.replicas", text))
+        let Some(Text(text)) = &self.replicas else { return Err(sentence!("action.docker_no_replicas")) };
+        text.parse().map_err(|_| sentence!("action.docker_replicas", text))
     }
 
     fn argv(&self) -> Result<Vec<String>, Sentence> {
@@ -331,7 +333,8 @@ impl Fields {
         if let Some(name) = env.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
             return Err(sentence!("action.shell_variable", name));
         }
-        let image = text(&self.image).filter(|image| !image.is_empty()).ok_or_else(|| sentence!("docker.no_image"))?;
+        let image =
+            text(&self.image).filter(|image| !image.is_empty()).ok_or_else(|| sentence!("action.docker_no_image"))?;
         Ok(Job::Run(Box::new(OneOff {
             image,
             argv,
@@ -367,7 +370,7 @@ fn bytes(text: &str) -> Option<i64> {
 
 /// Processors in billionths.
 fn nano_cpus(text: &str) -> Result<i64, Sentence> {
-    let wrong = || sentence!("docker.cpus", text);
+    let wrong = || sentence!("action.docker_cpus", text);
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     if part.len() > 9 || !part.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(wrong());
@@ -406,7 +409,7 @@ mod tests {
                 "start",
             ),
         ] {
-            assert_eq!(refused(&with), sentence!("docker.stray", field, verbs, verb), "{with}");
+            assert_eq!(refused(&with), sentence!("action.docker_stray", field, verbs, verb), "{with}");
         }
     }
 
@@ -416,17 +419,17 @@ mod tests {
             (json!({"do": "exec"}), sentence!("action.argv_empty")),
             (json!({"do": "exec", "argv": []}), sentence!("action.argv_empty")),
             (json!({"do": "exec", "argv": ["a\0b"]}), sentence!("action.argv_nul")),
-            (json!({"do": "logs", "tail": 2001}), sentence!("docker.tail", limit => 2000, tail => 2001)),
+            (json!({"do": "logs", "tail": 2001}), sentence!("action.docker_tail", limit => 2000, tail => 2001)),
             (json!({"do": "logs", "since": "soon"}), sentence!("action.no_span", text => "soon")),
-            (json!({"do": "stop", "stop_timeout": "11m"}), sentence!("docker.grace", limit => 600)),
-            (json!({"do": "logs", "follow": "1h"}), sentence!("docker.watch", limit => 900)),
-            (json!({"do": "limit"}), sentence!("docker.limit_of_what")),
-            (json!({"do": "limit", "memory": "1m"}), sentence!("docker.memory", text => "1m")),
-            (json!({"do": "limit", "cpus": "0"}), sentence!("docker.cpus", text => "0")),
-            (json!({"do": "env"}), sentence!("docker.no_names")),
-            (json!({"do": "down", "project": "shop"}), sentence!("docker.only_project", verb => "down")),
-            (json!({"do": "run", "argv": ["id"]}), sentence!("docker.no_selector", verb => "run")),
-            (json!({"do": "scale_down"}), sentence!("docker.one_service", verb => "scale_down")),
+            (json!({"do": "stop", "stop_timeout": "11m"}), sentence!("action.docker_grace", limit => 600)),
+            (json!({"do": "logs", "follow": "1h"}), sentence!("action.docker_watch", limit => 900)),
+            (json!({"do": "limit"}), sentence!("action.docker_limit_of_what")),
+            (json!({"do": "limit", "memory": "1m"}), sentence!("action.docker_memory", text => "1m")),
+            (json!({"do": "limit", "cpus": "0"}), sentence!("action.docker_cpus", text => "0")),
+            (json!({"do": "env"}), sentence!("action.docker_no_names")),
+            (json!({"do": "down", "project": "shop"}), sentence!("action.docker_only_project", verb => "down")),
+            (json!({"do": "run", "argv": ["id"]}), sentence!("action.docker_no_selector", verb => "run")),
+            (json!({"do": "scale_down"}), sentence!("action.docker_one_service", verb => "scale_down")),
         ] {
             let mut with = with;
             with["service"] = json!("api");
@@ -446,23 +449,26 @@ mod tests {
     fn what_changes_something_says_which_containers() {
         for verb in [Verb::Inspect, Verb::Logs, Verb::Stats, Verb::WaitHealthy, Verb::Restart, Verb::Stop, Verb::Exec] {
             let with = json!({"do": verb, "argv": (verb == Verb::Exec).then_some(["id"])});
-            assert_eq!(refused(&with), sentence!("docker.which", verb => verb.as_str()));
+            assert_eq!(refused(&with), sentence!("action.docker_which", verb => verb.as_str()));
         }
-        assert_eq!(refused(&json!({"do": "stop", "project": ""})), sentence!("docker.empty_name"));
+        assert_eq!(refused(&json!({"do": "stop", "project": ""})), sentence!("action.docker_empty_name"));
         let both = json!({"do": "stop", "project": "shop", "container": "x"});
-        assert_eq!(refused(&both), sentence!("docker.two_ways"));
-        assert_eq!(check(json!({"do": "ps"})).unwrap().0.named(), sentence!("docker.all"));
+        assert_eq!(refused(&both), sentence!("action.docker_two_ways"));
+        assert_eq!(check(json!({"do": "ps"})).unwrap().0.named(), sentence!("action.docker_all"));
     }
 
     #[test]
     fn a_container_of_its_own_sees_named_volumes_and_nothing_else() {
         let run = |mounts: Value| json!({"do": "run", "image": "busybox", "argv": ["id"], "mounts": mounts});
         for wrong in ["/var/run/docker.sock", "../x", "./x", "a/b", "", "~", "-v"] {
-            let says = sentence!("docker.volume_name", name => wrong);
+            let says = sentence!("action.docker_volume_name", name => wrong);
             assert_eq!(refused(&run(json!([{"volume": wrong, "at": "/data"}]))), says);
         }
         for wrong in ["data", "/", "/a/../b", "/a//b", "/a:rw"] {
-            assert_eq!(refused(&run(json!([{"volume": "v", "at": wrong}]))), sentence!("docker.mount_at", at => wrong));
+            assert_eq!(
+                refused(&run(json!([{"volume": "v", "at": wrong}]))),
+                sentence!("action.docker_mount_at", at => wrong)
+            );
         }
         for field in ["privileged", "cap_add", "binds", "volumes_from", "pid", "devices", "entrypoint"] {
             let mut with = run(json!([]));

@@ -38,14 +38,14 @@ pub(super) async fn wait(
         attempt.found("waited", waited);
         attempt.found("healthy", looks >= STEADY);
         if looks >= STEADY {
-            return Ok(sentence!("docker.healthy", what => look::count(&found), seconds => waited));
+            return Ok(sentence!("action.docker_healthy", what => look::count(&found), seconds => waited));
         }
         if began.elapsed() >= within {
             let selector = selector.named();
             return Err(Fault::Failed(match found.is_empty() {
-                true => sentence!("docker.none", selector),
-                false if ill.is_empty() => sentence!("docker.unsteady", selector, seconds => waited),
-                false => sentence!("docker.not_healthy", names => listed(&ill), seconds => waited),
+                true => sentence!("action.docker_none", selector),
+                false if ill.is_empty() => sentence!("action.docker_unsteady", selector, seconds => waited),
+                false => sentence!("action.docker_not_healthy", names => listed(&ill), seconds => waited),
             }));
         }
         tokio::time::sleep(PAUSE.min(within.saturating_sub(began.elapsed()))).await;

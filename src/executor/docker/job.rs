@@ -136,13 +136,13 @@ impl Mount {
         let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
         let name = &self.volume;
         if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(named) {
-            return Err(sentence!("docker.volume_name", name));
+            return Err(sentence!("action.docker_volume_name", name));
         }
         let at = &self.at;
         let plain = at.split('/').skip(1).all(|part| !part.is_empty() && part != "." && part != "..");
         match at.starts_with('/') && plain && !at.contains(['\0', ':', ',']) {
             true => Ok(()),
-            false => Err(sentence!("docker.mount_at", at)),
+            false => Err(sentence!("action.docker_mount_at", at)),
         }
     }
 }
@@ -239,16 +239,16 @@ impl Selector {
     /// As people name what it selects.
     pub(super) fn named(&self) -> Sentence {
         match self {
-            Self::Name { container } => sentence!("docker.targets", count => 1, names => container),
+            Self::Name { container } => sentence!("action.docker_targets", count => 1, names => container),
             Self::Compose { project: Some(project), services } if services.is_empty() => {
-                sentence!("docker.project", project)
+                sentence!("action.docker_project", project)
             }
             Self::Compose { project: Some(project), services } => {
-                sentence!("docker.service_of", count => services.len(), service => listed(services), project)
+                sentence!("action.docker_service_of", count => services.len(), service => listed(services), project)
             }
-            Self::Compose { project: None, services } if services.is_empty() => sentence!("docker.all"),
+            Self::Compose { project: None, services } if services.is_empty() => sentence!("action.docker_all"),
             Self::Compose { project: None, services } => {
-                sentence!("docker.service", count => services.len(), service => listed(services))
+                sentence!("action.docker_service", count => services.len(), service => listed(services))
             }
         }
     }

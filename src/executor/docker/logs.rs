@@ -84,8 +84,8 @@ pub(super) async fn read(
     attempt.found("bytes", bytes);
     let what = count(targets);
     Ok(match wanted.pattern {
-        Some(_) => sentence!("docker.matches", count => matches, what),
-        None => sentence!("docker.lines", count => matches, what),
+        Some(_) => sentence!("action.docker_matches", count => matches, what),
+        None => sentence!("action.docker_lines", count => matches, what),
     })
 }
 

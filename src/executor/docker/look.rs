@@ -32,9 +32,15 @@ pub(super) fn list(found: &[Container], attempt: &mut Attempt<'_>) -> Sentence {
         let service = one.service.clone().unwrap_or_default();
         vec![one.name.clone(), service, one.health().to_owned(), one.status.clone(), one.image.clone()]
     };
-    let columns = ["name", "service", "health", "status", "image"];
-    attempt.table = Some(Grid::new(columns.map(column).to_vec(), found.iter().map(row)));
-    sentence!("docker.listed", running, total => found.len(), unhealthy)
+    let columns = [
+        "action.docker_column_name",
+        "action.docker_column_service",
+        "action.docker_column_health",
+        "action.docker_column_status",
+        "action.docker_column_image",
+    ];
+    attempt.table = Some(Grid::new(columns.map(Sentence::new).to_vec(), found.iter().map(row)));
+    sentence!("action.docker_listed", running, total => found.len(), unhealthy)
 }
 
 /// Facts of each one's state.
@@ -59,10 +65,18 @@ pub(super) async fn inspect(
         let [name, status, health, cpus] = ["name", "state", "health", "cpus"].map(|fact| text(state, fact));
         vec![name, status, health, text(state, "restarts"), text(state, "oom_killed"), memory, cpus]
     };
-    let columns = ["name", "state", "health", "restarts", "oom_killed", "memory_limit", "cpus"];
-    attempt.table = Some(Grid::new(columns.map(column).to_vec(), states.iter().map(row)));
+    let columns = [
+        "action.docker_column_name",
+        "action.docker_column_state",
+        "action.docker_column_health",
+        "action.docker_column_restarts",
+        "action.docker_column_oom_killed",
+        "action.docker_column_memory_limit",
+        "action.docker_column_cpus",
+    ];
+    attempt.table = Some(Grid::new(columns.map(Sentence::new).to_vec(), states.iter().map(row)));
     attempt.found("containers", states);
-    Ok(sentence!("docker.inspected", what => count(targets)))
+    Ok(sentence!("action.docker_inspected", what => count(targets)))
 }
 
 fn state(target: &Container, answer: ContainerInspectResponse) -> Value {
@@ -111,8 +125,8 @@ pub(super) async fn env(
     attempt.found("set", names.iter().filter(|name| !lacks(name)).cloned().collect::<Vec<_>>());
     attempt.found("complete", lacking.is_empty());
     let line = match lacking.as_slice() {
-        [] => sentence!("docker.env_complete", count => names.len(), what => count(targets)),
-        lacking => sentence!("docker.env_lacks", names => listed(lacking), what => count(targets)),
+        [] => sentence!("action.docker_env_complete", count => names.len(), what => count(targets)),
+        lacking => sentence!("action.docker_env_lacks", names => listed(lacking), what => count(targets)),
     };
     attempt.found("empty", empty.into_iter().collect::<Vec<_>>());
     attempt.found("missing", missing.into_iter().collect::<Vec<_>>());
@@ -128,35 +142,9 @@ pub(super) fn processors(host: &HostConfig) -> Option<f64> {
     nano.or_else(|| Some(f64::from(some(host.cpu_quota)?) / f64::from(some(host.cpu_period)?)))
 }
 
-/// A column's heading.
-pub(super) fn column(name: &'static str) -> Sentence {
-    Sentence::new(match name {
-        "name" => "docker.column_name",
-        "service" => "docker.column_service",
-        "state" => "docker.column_state",
-        "health" => "docker.column_health",
-        "status" => "docker.column_status",
-        "image" => "docker.column_image",
-        "restarts" => "docker.column_restarts",
-        "oom_killed" => "docker.column_oom_killed",
-        "memory_limit" => "docker.column_memory_limit",
-        "cpus" => "docker.column_cpus",
-        "memory" => "docker.column_memory",
-        "cpu" => "docker.column_cpu",
-        "kind" => "docker.column_kind",
-        "count" => "docker.column_count",
-        "unused" => "docker.column_unused",
-        "size" => "docker.column_size",
-        "reclaimable" => "docker.column_reclaimable",
-        "members" => "docker.column_members",
-        "driver" => "docker.column_driver",
-        _ => "docker.column_network",
-    })
-}
-
 pub(super) fn count(targets: &[Container]) -> Sentence {
     match targets {
         [one] => Sentence::plain(&one.name),
-        several => sentence!("docker.several", count => several.len()),
+        several => sentence!("action.docker_several", count => several.len()),
     }
 }

@@ -101,11 +101,11 @@ impl Action for DockerStep {
         let verb = self.job.verb().as_str();
         let writes = matches!(&self.job, Job::Run(one) if one.mounts.iter().any(|mount| mount.write));
         match (self.job.effect(), declared) {
-            (None, None) => Err(sentence!("docker.exec_effect")),
-            (None, Some(Effect::Read)) if writes => Err(sentence!("docker.run_effect")),
+            (None, None) => Err(sentence!("action.docker_exec_effect")),
+            (None, Some(Effect::Read)) if writes => Err(sentence!("action.docker_run_effect")),
             (Some(least), Some(declared)) if declared < least => {
                 let (declared, least) = (declared.as_str(), least.as_str());
-                Err(sentence!("docker.effect", verb, declared, least))
+                Err(sentence!("action.docker_effect", verb, declared, least))
             }
             (least, declared) => Ok(declared.or(least).unwrap_or(Effect::Read)),
         }
@@ -151,7 +151,7 @@ impl Action for DockerStep {
             Ok(Err(Fault::Failed(why))) => Outcome::Failed(report(why)),
             Ok(Err(Fault::Lost(why))) => cx.half_way(report(why)),
             Err(why) if sent && !matches!(self.job, Job::Run(_)) => {
-                cx.half_way(report(sentence!("docker.half_way", why)))
+                cx.half_way(report(sentence!("action.docker_half_way", why)))
             }
             Err(why) if sent => cx.half_way(report(why)),
             Err(why) => Outcome::Failed(report(why)),
@@ -170,12 +170,12 @@ impl DockerStep {
         found.retain(|container| container.runs() || !running);
         let names = || found.iter().map(|container| container.name.as_str()).collect::<Vec<_>>().join(", ");
         let wrong = match found.len() {
-            0 if running => sentence!("docker.none_runs", selector),
-            0 => sentence!("docker.none", selector),
+            0 if running => sentence!("action.docker_none_runs", selector),
+            0 => sentence!("action.docker_none", selector),
             2.. if matches!(self.job, Job::Exec { .. }) => {
-                sentence!("docker.not_one", selector, names => names())
+                sentence!("action.docker_not_one", selector, names => names())
             }
-            count if count > TARGETS => sentence!("docker.too_many", selector, count, limit => TARGETS),
+            count if count > TARGETS => sentence!("action.docker_too_many", selector, count, limit => TARGETS),
             _ => {
                 if let Job::Restart { .. } | Job::Start | Job::Stop { .. } = self.job {
                     engine::dependencies_first(&mut found);
@@ -195,7 +195,7 @@ impl DockerStep {
             Job::Df => return disk::df(&engine, attempt).await,
             Job::Prune { .. } => return prune::all(&engine, &cx.planned, attempt).await,
             Job::Network { network: Some(name) } => return network::members(&engine, name, attempt).await,
-            Job::Run(_) if !cx.tools.docker_run => return Err(Fault::Failed(sentence!("docker.run_closed"))),
+            Job::Run(_) if !cx.tools.docker_run => return Err(Fault::Failed(sentence!("action.docker_run_closed"))),
             Job::Run(one) => return oneoff::run(&engine, one, cx, attempt).await,
             Job::Down { volumes, grace } => {
                 let project = down::project(&engine, self.project(), *volumes).await?;
@@ -252,7 +252,7 @@ impl DockerStep {
                 let [target] = targets else {
                     let names = targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>();
                     let selector = self.selector.named();
-                    return Err(Fault::Failed(sentence!("docker.not_one", selector, names => listed(&names))));
+                    return Err(Fault::Failed(sentence!("action.docker_not_one", selector, names => listed(&names))));
                 };
                 exec::run(engine, target, (argv, ok), attempt).await
             }

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::Attempt;
 use super::engine::{Container, Engine, Fault, of_thing};
-use super::look::column;
 use crate::domain::figure::Grid;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::executor::listed;
@@ -23,8 +22,8 @@ pub(super) async fn members(engine: &Engine, name: &str, attempt: &mut Attempt<'
     let internal = found.internal.unwrap_or(false);
     attempt.found("networks", json!([{"name": name, "driver": driver, "internal": internal, "members": names}]));
     attempt.found("members", names.clone());
-    let line = sentence!("docker.members", name, count => names.len(), names => listed(&names));
-    let columns = [Sentence::new("docker.column_members"), Sentence::new("docker.column_address")];
+    let line = sentence!("action.docker_members", name, count => names.len(), names => listed(&names));
+    let columns = [Sentence::new("action.docker_column_members"), Sentence::new("action.docker_column_address")];
     attempt.table = Some(Grid::new(columns.to_vec(), members.into_iter().map(|(name, address)| vec![name, address])));
     Ok(line)
 }
@@ -47,10 +46,15 @@ pub(super) fn shared(targets: &[Container], attempt: &mut Attempt<'_>) -> Senten
     attempt.found("shared", shared.iter().cloned().collect::<Vec<_>>());
     attempt.found("connected", !shared.is_empty());
     let rows = networks.iter().map(|(name, members)| vec![(*name).to_owned(), listed(members)]);
-    attempt.table = Some(Grid::new(["network", "members"].map(column).to_vec(), rows));
+    attempt.table = Some(Grid::new(
+        ["action.docker_column_network", "action.docker_column_members"].map(Sentence::new).to_vec(),
+        rows,
+    ));
     let names = listed(&targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>());
     match shared.is_empty() {
-        true => sentence!("docker.not_connected", names),
-        false => sentence!("docker.connected", names, networks => listed(&shared.into_iter().collect::<Vec<_>>())),
+        true => sentence!("action.docker_not_connected", names),
+        false => {
+            sentence!("action.docker_connected", names, networks => listed(&shared.into_iter().collect::<Vec<_>>()))
+        }
     }
 }

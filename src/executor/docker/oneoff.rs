@@ -40,14 +40,15 @@ pub(super) async fn resolve(engine: &Engine, one: &OneOff) -> Result<Value, Faul
     let image = match engine.docker.inspect_image(&one.image).await {
         Ok(image) => image.id.unwrap_or_default(),
         Err(Error::DockerResponseServerError { status_code: 404, .. }) => {
-            return Err(Fault::Failed(sentence!("docker.image_not_here", image => &one.image)));
+            return Err(Fault::Failed(sentence!("action.docker_image_not_here", image => &one.image)));
         }
         Err(error) => return Err(of_thing(&one.image, &error)),
     };
     let mut volumes = Vec::new();
     for mount in &one.mounts {
         let created = volume_created(engine, &mount.volume).await?;
-        let created = created.ok_or_else(|| Fault::Failed(sentence!("docker.no_volume", name => &mount.volume)))?;
+        let created =
+            created.ok_or_else(|| Fault::Failed(sentence!("action.docker_no_volume", name => &mount.volume)))?;
         volumes.push(json!({"name": mount.volume, "created": created}));
     }
     let network = match &one.network {
@@ -56,7 +57,7 @@ pub(super) async fn resolve(engine: &Engine, one: &OneOff) -> Result<Value, Faul
             let found = engine.docker.inspect_network(name, None).await.map_err(|error| of_thing(name, &error))?;
             // `none` and `host` are of kinds of their own.
             if !matches!(found.driver.as_deref(), Some("bridge" | "overlay" | "macvlan" | "ipvlan")) {
-                return Err(Fault::Failed(sentence!("docker.network_refused", name)));
+                return Err(Fault::Failed(sentence!("action.docker_network_refused", name)));
             }
             json!(found.id)
         }
@@ -75,7 +76,7 @@ pub(super) async fn run(
     let resolved = resolve(engine, one).await?;
     if !cx.planned.is_null() && ["image_id", "volumes", "network_id"].iter().any(|of| cx.planned[*of] != resolved[*of])
     {
-        return Err(Fault::Failed(sentence!("docker.moved_on")));
+        return Err(Fault::Failed(sentence!("action.docker_moved_on")));
     }
     let body = body(one, &resolved, cx).map_err(Fault::Failed)?;
     // Whatever comes of this request, the label finds it.
@@ -85,7 +86,9 @@ pub(super) async fn run(
     let ended = to_its_end(engine, &id, attempt).await;
     attempt.sent = false;
     let code = ended.map_err(|error| fault(Sentence::plain(&one.image), &error))?;
-    remove(engine, &id).await.map_err(|error| fault(sentence!("docker.removing", name => &one.image), &error))?;
+    remove(engine, &id)
+        .await
+        .map_err(|error| fault(sentence!("action.docker_removing", name => &one.image), &error))?;
     attempt.leftover = false;
     attempt.found("exit", code);
     match one.ok.contains(&code) {
@@ -177,7 +180,7 @@ async fn sweep(engine: &Engine, cx: &StepContext) -> Result<(), Fault> {
 
 async fn gone(engine: &Engine, one: &Container) -> Result<(), Fault> {
     let answer = remove(engine, &one.id).await;
-    answer.map_err(|error| fault(sentence!("docker.removing", name => &one.name), &error))
+    answer.map_err(|error| fault(sentence!("action.docker_removing", name => &one.name), &error))
 }
 
 async fn remove(engine: &Engine, id: &str) -> Result<(), Error> {

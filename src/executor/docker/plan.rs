@@ -36,7 +36,7 @@ impl DockerStep {
             _ => match tokio::time::timeout(patience, self.changes(tools, patience)).await {
                 Ok(Ok(found)) => found,
                 Ok(Err(Fault::Failed(why) | Fault::Lost(why))) => return Err(why),
-                Err(_) => return Err(sentence!("docker.slow", seconds => patience.as_secs())),
+                Err(_) => return Err(sentence!("action.docker_slow", seconds => patience.as_secs())),
             },
         };
         let mut exact = self.job.exact();
@@ -51,35 +51,37 @@ impl DockerStep {
 
     fn looks(&self) -> Found {
         let target = match &self.job {
-            Job::Df => sentence!("docker.the_engine"),
-            Job::Network { network: Some(name) } => sentence!("docker.network_named", name),
+            Job::Df => sentence!("action.docker_the_engine"),
+            Job::Network { network: Some(name) } => sentence!("action.docker_network_named", name),
             _ => self.selector.named(),
         };
         let of = target.clone();
         let line = match &self.job {
-            Job::Inspect => sentence!("docker.inspect", of),
-            Job::Env { names } => sentence!("docker.env", of, names => listed(names)),
-            Job::Stats { span: Some(seconds) } => sentence!("docker.stats_for", of, seconds => *seconds),
-            Job::Stats { span: None } => sentence!("docker.stats", of),
-            Job::WaitHealthy { within } => sentence!("docker.wait_healthy", of, seconds => *within),
-            Job::Network { .. } => sentence!("docker.network", of),
-            Job::Df => sentence!("docker.df"),
-            Job::Logs { follow: Some(seconds), .. } => sentence!("docker.follow", of, seconds => *seconds),
-            Job::Logs { pattern: Some(pattern), .. } => sentence!("docker.grep", of, pattern => pattern.as_str()),
-            Job::Logs { pattern: None, .. } => sentence!("docker.logs", of),
-            _ => sentence!("docker.ps", of),
+            Job::Inspect => sentence!("action.docker_inspect", of),
+            Job::Env { names } => sentence!("action.docker_env", of, names => listed(names)),
+            Job::Stats { span: Some(seconds) } => sentence!("action.docker_stats_for", of, seconds => *seconds),
+            Job::Stats { span: None } => sentence!("action.docker_stats", of),
+            Job::WaitHealthy { within } => sentence!("action.docker_wait_healthy", of, seconds => *within),
+            Job::Network { .. } => sentence!("action.docker_network", of),
+            Job::Df => sentence!("action.docker_df"),
+            Job::Logs { follow: Some(seconds), .. } => sentence!("action.docker_follow", of, seconds => *seconds),
+            Job::Logs { pattern: Some(pattern), .. } => {
+                sentence!("action.docker_grep", of, pattern => pattern.as_str())
+            }
+            Job::Logs { pattern: None, .. } => sentence!("action.docker_logs", of),
+            _ => sentence!("action.docker_ps", of),
         };
         Found { target, line, exact: json!({ "targets": [] }) }
     }
 
     async fn changes(&self, tools: &Tools, patience: Duration) -> Result<Found, Fault> {
         if matches!(self.job, Job::Run(_)) && !tools.docker_run {
-            return Err(Fault::Failed(sentence!("docker.run_closed")));
+            return Err(Fault::Failed(sentence!("action.docker_run_closed")));
         }
         let engine = Engine::reach(tools, patience).await?;
         let on = |targets: &[Container]| {
             let names = targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>().join(", ");
-            (sentence!("docker.targets", count => targets.len(), names => names.as_str()), names)
+            (sentence!("action.docker_targets", count => targets.len(), names => names.as_str()), names)
         };
         let ids = |targets: &[Container]| targets.iter().map(Container::planned).collect::<Vec<_>>();
         match &self.job {
@@ -94,19 +96,21 @@ impl DockerStep {
                 let wanted = prune::Wanted { kinds, named_images: *named_images, label: label.as_deref(), project };
                 let targets = prune::targets(&engine, &wanted).await?;
                 let line = prune::line(&targets);
-                Ok(Found { target: sentence!("docker.the_engine"), line, exact: json!({ "targets": targets }) })
+                Ok(Found { target: sentence!("action.docker_the_engine"), line, exact: json!({ "targets": targets }) })
             }
             Job::ScaleDown { replicas, .. } => {
                 let found = engine.containers(&self.selector).await?;
                 if found.len() < *replicas {
                     let (selector, count) = (self.selector.named(), found.len());
-                    return Err(Fault::Failed(sentence!("docker.not_up", selector, count, replicas => *replicas)));
+                    return Err(Fault::Failed(
+                        sentence!("action.docker_not_up", selector, count, replicas => *replicas),
+                    ));
                 }
                 let (previous, targets) = down::beyond(found, *replicas);
                 let of = self.selector.named();
                 let line = match on(&targets) {
-                    (_, names) if names.is_empty() => sentence!("docker.scale_same", of, replicas => *replicas),
-                    (_, names) => sentence!("docker.scale", of, previous, replicas => *replicas, names),
+                    (_, names) if names.is_empty() => sentence!("action.docker_scale_same", of, replicas => *replicas),
+                    (_, names) => sentence!("action.docker_scale", of, previous, replicas => *replicas, names),
                 };
                 let exact = json!({ "targets": ids(&targets), "previous": previous });
                 Ok(Found { target: self.selector.named(), line, exact })
@@ -115,7 +119,7 @@ impl DockerStep {
                 let targets = self.pick(engine.containers(&self.selector).await?)?;
                 let (target, names) = on(&targets);
                 let line = match job {
-                    Job::Exec { argv, .. } => sentence!("docker.exec", names, argv => command(argv)?),
+                    Job::Exec { argv, .. } => sentence!("action.docker_exec", names, argv => command(argv)?),
                     job => change::change(job, &names),
                 };
                 Ok(Found { target, line, exact: json!({ "targets": ids(&targets) }) })
@@ -134,10 +138,10 @@ async fn run(engine: &Engine, one: &OneOff) -> Result<Found, Fault> {
     let network = one.network.as_deref().unwrap_or("none");
     let image = &one.image;
     let line = match mounts.is_empty() {
-        true => sentence!("docker.run", image, argv, network),
-        false => sentence!("docker.run_on", image, argv, network, mounts),
+        true => sentence!("action.docker_run", image, argv, network),
+        false => sentence!("action.docker_run_on", image, argv, network, mounts),
     };
-    Ok(Found { target: sentence!("docker.image", name => image), line, exact })
+    Ok(Found { target: sentence!("action.docker_image", name => image), line, exact })
 }
 
 fn command(argv: &[String]) -> Result<Sentence, Fault> {
@@ -150,6 +154,6 @@ pub(super) fn unchanged(planned: &Value, targets: &[Container]) -> Result<(), Fa
     let ids = || planned.iter().map(|target| target["id"].as_str().unwrap_or_default());
     match ids().eq(targets.iter().map(|target| target.id.as_str())) {
         true => Ok(()),
-        false => Err(Fault::Failed(sentence!("docker.moved_on"))),
+        false => Err(Fault::Failed(sentence!("action.docker_moved_on"))),
     }
 }

@@ -75,7 +75,7 @@ pub(super) async fn targets(engine: &Engine, wanted: &Wanted<'_>) -> Result<Vec<
     }
     found.sort_by_key(|target| target.kind);
     match found.len() {
-        count if count > MOST => Err(Fault::Failed(sentence!("docker.too_much", count, limit => MOST))),
+        count if count > MOST => Err(Fault::Failed(sentence!("action.docker_too_much", count, limit => MOST))),
         _ => Ok(found),
     }
 }
@@ -90,7 +90,7 @@ async fn networks(engine: &Engine, labels: &[&str], disk: &Value, gone: &[&str])
     let used: Vec<&Value> = disk["Containers"].as_array().into_iter().flatten().filter(stays).collect();
     let used = |id: &str| {
         let of = |one: &&Value| one["NetworkSettings"]["Networks"].as_object().cloned().unwrap_or_default();
-        used.iter().flat_map(|one| of(one)).any(|(_, network)| network["NetworkID"] == id)
+        used.iter().flat_map(of).any(|(_, network)| network["NetworkID"] == id)
     };
     let local = listed.into_iter().filter(|one| one.scope.as_deref() == Some("local"));
     let targets = local.map(|one| Target {
@@ -131,15 +131,15 @@ pub(super) fn line(targets: &[Target]) -> Sentence {
         .collect();
     let bytes = size(targets.iter().map(|target| target.bytes).sum());
     match parts.is_empty() {
-        true => sentence!("docker.prune_nothing"),
-        false => sentence!("docker.prune", what => parts.join("; "), bytes),
+        true => sentence!("action.docker_prune_nothing"),
+        false => sentence!("action.docker_prune", what => parts.join("; "), bytes),
     }
 }
 
 /// Removes what was planned. The facts tell what went and what stayed, also when it is stopped half-way.
 pub(super) async fn all(engine: &Engine, planned: &Value, attempt: &mut Attempt<'_>) -> Result<Sentence, Fault> {
     let targets: Vec<Target> = serde_json::from_value(planned["targets"].clone())
-        .map_err(|_| Fault::Failed(sentence!("docker.no_plan", verb => "prune")))?;
+        .map_err(|_| Fault::Failed(sentence!("action.docker_no_plan", verb => "prune")))?;
     let mut tally = Tally::default();
     for target in &targets {
         tally.tell(attempt);
@@ -155,12 +155,12 @@ pub(super) async fn all(engine: &Engine, planned: &Value, attempt: &mut Attempt<
             Ok(Removed::Another) => tally.keep(target, "replaced"),
             // In use by now: the engine itself refuses.
             Err(Error::DockerResponseServerError { status_code: 409 | 403, message }) => tally.keep(target, &message),
-            Err(error) => return Err(fault(sentence!("docker.removing", name => target.name()), &error)),
+            Err(error) => return Err(fault(sentence!("action.docker_removing", name => target.name()), &error)),
         }
     }
     tally.tell(attempt);
     let (count, bytes, kept) = (tally.removed.len(), size(tally.bytes), tally.kept.len());
-    Ok(sentence!("docker.pruned", count, bytes, kept))
+    Ok(sentence!("action.docker_pruned", count, bytes, kept))
 }
 
 /// What went and what stayed.

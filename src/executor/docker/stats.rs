@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::Attempt;
 use super::disk::size;
 use super::engine::{Container, Engine, Fault, of_one};
-use super::look::{column, count};
+use super::look::count;
 use crate::domain::figure::Grid;
 use crate::domain::sentence::{Sentence, sentence};
 
@@ -39,10 +39,15 @@ pub(super) async fn measure(
     attempt.found("memory_percent_max", json!(highest(&|usage| usage.percent(usage.memory_max))));
     let both = || targets.iter().zip(&usages);
     attempt.found("containers", both().map(|(target, usage)| usage.fact(target)).collect::<Vec<_>>());
-    let columns = ["name", "cpu", "memory", "memory_limit"];
+    let columns = [
+        "action.docker_column_name",
+        "action.docker_column_cpu",
+        "action.docker_column_memory",
+        "action.docker_column_memory_limit",
+    ];
     attempt.table =
-        Some(Grid::new(columns.map(column).to_vec(), both().map(|(target, usage)| usage.row(&target.name))));
-    Ok(sentence!("docker.measured", what => count(targets)))
+        Some(Grid::new(columns.map(Sentence::new).to_vec(), both().map(|(target, usage)| usage.row(&target.name))));
+    Ok(sentence!("action.docker_measured", what => count(targets)))
 }
 
 async fn one(engine: &Engine, target: &Container, span: Option<u64>) -> Result<Usage, Fault> {
@@ -61,7 +66,7 @@ async fn one(engine: &Engine, target: &Container, span: Option<u64>) -> Result<U
             Some(Ok(answer)) => usage.take(&answer),
             Some(Err(error)) => return Err(of_one(target, &error)),
             None if usage.samples > 0 => return Ok(usage),
-            None => return Err(Fault::Failed(sentence!("docker.no_stats", name => &target.name))),
+            None => return Err(Fault::Failed(sentence!("action.docker_no_stats", name => &target.name))),
         }
         if span.is_none() {
             return Ok(usage);

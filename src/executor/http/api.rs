@@ -121,7 +121,7 @@ impl Server {
         add_headers(request.headers_mut(), &self.headers, cx)?;
         let client = match trust::authority(self.authority.as_ref()).await? {
             None => client::client().clone(),
-            Some(authority) => client::build(false, &authority)?,
+            Some(authority) => client::build(false, &authority, None)?,
         };
         exchange(&client, request, cx, sent).await
     }

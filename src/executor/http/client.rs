@@ -19,15 +19,19 @@ const REDIRECTS: usize = 5;
 #[must_use]
 pub fn client() -> &'static reqwest::Client {
     static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
-    CLIENT.get_or_init(|| build(false, &[]).expect("a client without extra authorities can be built"))
+    CLIENT.get_or_init(|| build(false, &[], None).expect("a client without extra authorities can be built"))
 }
 
-/// A client that follows redirects on the same host, or trusts further authorities (PEM).
+/// A client that follows redirects on the same host, trusts further authorities (PEM), or shows a certificate.
 ///
 /// # Errors
-/// When the authorities cannot be read.
-pub(super) fn build(follow: bool, authorities: &[u8]) -> Result<reqwest::Client, Sentence> {
-    let tls = trust::config(authorities)?;
+/// When the authorities cannot be read, or the certificate and its key do not fit.
+pub(super) fn build(
+    follow: bool,
+    authorities: &[u8],
+    identity: Option<trust::Identity>,
+) -> Result<reqwest::Client, Sentence> {
+    let tls = trust::config(authorities, identity)?;
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .dns_resolver(Arc::new(Guarded))
@@ -61,7 +65,7 @@ pub(in crate::executor) fn url(text: &str) -> Result<Url, Sentence> {
 
 /// Why there is no answer: what we refused ourselves, or else the sentence `key` with the error and everything that
 /// led to it; without the URL, which the plan shows.
-pub(super) fn why(error: reqwest::Error, key: &'static str) -> Sentence {
+pub(in crate::executor) fn why(error: reqwest::Error, key: &'static str) -> Sentence {
     let error = error.without_url();
     let mut line = error.to_string();
     let mut cause = std::error::Error::source(&error);

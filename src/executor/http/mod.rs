@@ -1,7 +1,7 @@
 //! `http`: one request to a service. Facts are what came back; expectations judge them.
 
 pub(super) mod api;
-mod client;
+pub(super) mod client;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -111,6 +111,12 @@ struct Http {
     /// A PEM file with further certificate authorities to trust, an absolute path.
     #[serde(default)]
     authority: Option<Text>,
+    /// A PEM file with a certificate to show to the server, an absolute path; with `client_key`.
+    #[serde(default)]
+    client_certificate: Option<Text>,
+    /// The PEM file with its key.
+    #[serde(default)]
+    client_key: Option<Text>,
     /// Statuses that are no failure. Without: any for a step that only reads, 200 to 299 for one that changes.
     #[serde(default)]
     ok: Option<Vec<u16>>,
@@ -155,6 +161,8 @@ impl Action for Http {
                 "follow": self.follow,
                 "tls": self.tls,
                 "authority_sha256": authority.as_deref().map(sha256),
+                "client_certificate": self.client_certificate.as_ref().map(|path| &path.0),
+                "client_key": self.client_key.as_ref().map(|path| &path.0),
                 "ok": self.ok,
             }),
         })
@@ -194,6 +202,9 @@ impl Http {
         if self.body.is_some() && self.json.is_some() {
             return Err(sentence!("action.http_two_bodies"));
         }
+        if self.client_certificate.is_some() != self.client_key.is_some() {
+            return Err(sentence!("action.tls_half_identity"));
+        }
         // Only what is a URL for certain; the rest may come from an argument, and is judged by the plan.
         if self.url.0.contains("://") {
             client::url(&self.url.0)?;
@@ -217,9 +228,13 @@ impl Http {
     async fn exchange(&self, cx: &StepContext, facts: &mut Map<String, Value>) -> Result<(), Fault> {
         let url = client::url(&self.url.0).map_err(Fault::Before)?;
         let request = self.request(url.clone(), cx).map_err(Fault::Before)?;
-        let client = match trust::authority(self.authority.as_ref()).await.map_err(Fault::Before)? {
-            None if !self.follow => client().clone(),
-            authority => client::build(self.follow, &authority.unwrap_or_default()).map_err(Fault::Before)?,
+        let authority = trust::authority(self.authority.as_ref()).await.map_err(Fault::Before)?;
+        let identity = trust::identity(self.client_certificate.as_ref(), self.client_key.as_ref()).await;
+        let client = match (authority, identity.map_err(Fault::Before)?) {
+            (None, None) if !self.follow => client().clone(),
+            (authority, identity) => {
+                client::build(self.follow, &authority.unwrap_or_default(), identity).map_err(Fault::Before)?
+            }
         };
         if self.tls && url.scheme() == "https" {
             facts.insert("tls".to_owned(), certificate(&url, cx.started_at).await.map_err(Fault::Before)?);

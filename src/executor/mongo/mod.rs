@@ -91,8 +91,8 @@ impl Mongo {
         let no = |_: mongodb::error::Error| sentence!("action.mongo_no_address", secret => &self.server);
         let mut options = ClientOptions::parse(secret.reveal().trim()).await.map_err(no)?;
         options.app_name = Some("sereno".to_owned());
-        options.connect_timeout = Some(CONNECT);
-        options.server_selection_timeout = Some(CONNECT);
+        options.connect_timeout.get_or_insert(CONNECT);
+        options.server_selection_timeout.get_or_insert(CONNECT);
         options.max_pool_size = Some(1);
         let name = self.database.clone().or_else(|| options.default_database.clone());
         let name = name.ok_or_else(|| sentence!("action.mongo_no_database"))?;

@@ -11,7 +11,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::io::AsyncReadExt as _;
 use tokio_rustls::TlsConnector;
 
-use super::trust::Identity;
+use super::trust::{Identity, unfit};
 use super::{CONNECT, Endpoint, connect, slow};
 use crate::domain::sentence::{Sentence, sentence};
 
@@ -42,9 +42,7 @@ pub(in crate::executor) async fn look(
     let config = ClientConfig::builder().dangerous().with_custom_certificate_verifier(verifier.clone());
     let introduces = identity.is_some();
     let config = match identity {
-        Some((chain, key)) => config
-            .with_client_auth_cert(chain, key)
-            .map_err(|error| sentence!("action.tls_bad_identity", why => error.to_string()))?,
+        Some((chain, key)) => config.with_client_auth_cert(chain, key).map_err(|error| unfit(&error))?,
         None => config.with_no_client_auth(),
     };
     let server = ServerName::try_from(name.to_owned()).map_err(|_| sentence!("action.tls_no_name", name))?;

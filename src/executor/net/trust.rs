@@ -33,28 +33,41 @@ pub(in crate::executor) fn roots(authorities: &[u8]) -> Result<RootCertStore, Se
     Ok(roots)
 }
 
-/// What a client trusts: the system's authorities and these (PEM).
+/// What a client trusts: the system's authorities and these (PEM); and as whom it shows itself.
 ///
 /// # Errors
-/// When these cannot be read.
-pub(in crate::executor) fn config(authorities: &[u8]) -> Result<ClientConfig, Sentence> {
-    Ok(ClientConfig::builder().with_root_certificates(roots(authorities)?).with_no_client_auth())
+/// When these cannot be read, or certificate and key do not fit.
+pub(in crate::executor) fn config(authorities: &[u8], identity: Option<Identity>) -> Result<ClientConfig, Sentence> {
+    let config = ClientConfig::builder().with_root_certificates(roots(authorities)?);
+    match identity {
+        Some((chain, key)) => config.with_client_auth_cert(chain, key).map_err(|error| unfit(&error)),
+        None => Ok(config.with_no_client_auth()),
+    }
+}
+
+/// That a client's certificate and key do not fit.
+pub(in crate::executor) fn unfit(error: &rustls::Error) -> Sentence {
+    sentence!("action.tls_bad_identity", why => error.to_string())
 }
 
 /// A client's certificates and key.
 pub(in crate::executor) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-/// Reads a client's certificates and key, each a PEM file.
+/// Reads a client's certificates and key, each a PEM file, if they are named.
 ///
 /// # Errors
 /// When a file cannot be read, or does not hold them. What is in the key's file is never said.
-pub(in crate::executor) async fn identity(certificate: &str, key: &str) -> Result<Identity, Sentence> {
+pub(in crate::executor) async fn identity(
+    certificate: Option<&Text>,
+    key: Option<&Text>,
+) -> Result<Option<Identity>, Sentence> {
+    let (Some(Text(certificate)), Some(Text(key))) = (certificate, key) else { return Ok(None) };
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&file(certificate).await?).collect();
     let chain = chain.ok().filter(|chain| !chain.is_empty());
-    let chain = chain.ok_or_else(|| sentence!("action.tls_no_certificate_in", path => certificate))?;
+    let chain = chain.ok_or_else(|| sentence!("action.tls_no_certificate_in", path => certificate.as_str()))?;
     let key_bytes = file(key).await?;
     let read = PrivateKeyDer::from_pem_slice(&key_bytes);
-    Ok((chain, read.map_err(|_| sentence!("action.tls_no_key_in", path => key))?))
+    Ok(Some((chain, read.map_err(|_| sentence!("action.tls_no_key_in", path => key.as_str()))?)))
 }
 
 /// A file of authorities, if one is named.
@@ -86,7 +99,7 @@ pub(in crate::executor) async fn file(path: &str) -> Result<Vec<u8>, Sentence> {
 /// # Errors
 /// When it cannot be reached or is not trusted.
 pub(in crate::executor) async fn open(to: &Endpoint, authorities: &[u8]) -> Result<TlsStream<TcpStream>, Sentence> {
-    let connector = TlsConnector::from(Arc::new(config(authorities)?));
+    let connector = TlsConnector::from(Arc::new(config(authorities, None)?));
     let name = ServerName::try_from(to.host.clone()).map_err(|error| not_reached(to, &error))?;
     let stream = connect(to).await?;
     let shaken = tokio::time::timeout(CONNECT, connector.connect(name, stream)).await;

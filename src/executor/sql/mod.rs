@@ -1,10 +1,15 @@
 //! `sql`: one query or one statement on a PostgreSQL database. The text is the author's, values are bound; nothing
 //! that is typed in chat ever becomes SQL.
 
+mod backup;
+mod dump;
 mod explain;
 mod fields;
+mod ident;
 mod looks;
+pub mod maintain;
 mod queries;
+mod restore;
 mod rows;
 mod session;
 mod text;
@@ -16,8 +21,12 @@ use serde_json::{Map, Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::time::{Instant, timeout};
 
+pub(super) use self::backup::SPEC as BACKUP;
+pub use self::dump::tools::versions;
 pub use self::fields::Show;
 use self::fields::{Fields, Sql, Work};
+pub(super) use self::maintain::SPEC as MAINTAIN;
+pub(super) use self::restore::SPEC as RESTORE;
 use self::rows::{ROWS, Wanted};
 use self::session::{Broken, Fault, Progress, nothing};
 use super::{Action, ActionSpec, StepContext, Tools, read, schema_of};
@@ -37,19 +46,23 @@ pub(super) const SPEC: ActionSpec = ActionSpec {
     parse: |with| Ok(Box::new(read::<Fields>(with)?.check()?)),
 };
 
+/// The effect of a step that does at least this.
+fn at_least(least: Effect, declared: Option<Effect>) -> Result<Effect, Sentence> {
+    match declared {
+        Some(declared) if declared < least => {
+            Err(sentence!("action.sql_effect", declared => declared.as_str(), least => least.as_str()))
+        }
+        declared => Ok(declared.unwrap_or(least)),
+    }
+}
+
 /// How long a goodbye may take; nothing hangs on it.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl Action for Sql {
     fn effect(&self, declared: Option<Effect>) -> Result<Effect, Sentence> {
-        let least = self.work.effect();
-        match declared {
-            Some(declared) if declared < least => {
-                Err(sentence!("action.sql_effect", declared => declared.as_str(), least => least.as_str()))
-            }
-            declared => Ok(declared.unwrap_or(least)),
-        }
+        at_least(self.work.effect(), declared)
     }
 
     fn secrets(&self) -> Vec<String> {
