@@ -156,8 +156,8 @@ fn the_steps_that_the_guides_of_actions_show_are_sound() {
             shown += 1;
             settings.secrets.extend(secret.captures_iter(&found[1]).map(|found| found[1].to_owned()));
             let runbook = format!(
-                "name: step-{shown}\nsummary: {}\nparams: [{{ name: service, type: text }}]\n\
-                 allow: [{{ roles: [operator] }}]\nsteps:\n{}",
+                "name: step-{shown}\nsummary: {}\nparams: [{{ name: service, type: text }}, {{ name: backup, type: text }}]\n\
+                 environments: [dev, prod]\nallow: [{{ roles: [operator] }}]\nsteps:\n{}",
                 path.display(),
                 &found[1]
             );

@@ -1,6 +1,8 @@
 //! The configuration as written: every key, its default and its meaning. The JSON Schema, the check of keys and the
 //! environment variables are all drawn from these types. What the values mean together is checked in `sections`.
 
+mod aws;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -10,6 +12,8 @@ use serde::Deserialize;
 use crate::domain::settings::Language;
 use crate::domain::severity::Severity;
 use crate::secret::Secret;
+
+pub use aws::Aws;
 
 /// Sereno's configuration. Every key can be overridden by an environment variable: `SERENO_SERVER__LISTEN`.
 #[derive(Deserialize, JsonSchema)]
@@ -339,25 +343,6 @@ pub struct Docker {
     /// Whether runbooks may run programs in containers of their own (`do: run`): whoever writes one then reaches every
     /// image, volume and network of the engine by name.
     pub allow_run: bool,
-}
-
-/// AWS. What is not said is taken as programs of AWS do: from the variables `AWS_…`, from `~/.aws`, or from the role of
-/// the machine.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Aws {
-    /// The region, as in `eu-west-1`; a step may name another one.
-    pub region: Option<String>,
-    /// Another address than AWS's own, for all services, as in `http://127.0.0.1:5000`.
-    pub endpoint_url: Option<String>,
-    /// A profile in `~/.aws`; one with a role takes that role.
-    pub profile: Option<String>,
-    /// The id of an access key. Better are a profile or the machine's role.
-    pub access_key_id: Option<String>,
-    /// The access key's secret.
-    pub secret_access_key: Option<Hidden>,
-    /// A file that holds it.
-    pub secret_access_key_file: Option<PathBuf>,
 }
 
 crate::domain::text_enum! {

@@ -1,11 +1,18 @@
 //! Numbers over labels, to be drawn where that is possible and read everywhere: a measure over time, or amounts side by
 //! side. Knows nothing of cards, platforms or where the numbers come from.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Timestamp;
+
 /// Series that can be told apart without colour, and so the most that are drawn; the rest are only read.
 pub const DRAWN: usize = 6;
+
+/// Most points that are kept of a measure over time.
+const POINTS: usize = 120;
 
 /// Stands where there is no number.
 pub const GAP: &str = "–";
@@ -49,6 +56,27 @@ impl Chart {
     #[must_use]
     pub fn new(title: impl Into<String>, kind: ChartKind, labels: Vec<String>) -> Self {
         Self { title: title.into(), kind, unit: None, labels, series: Vec::new() }
+    }
+
+    /// A measure over time: series of moments, in seconds since 1970, and numbers. More points than people read are
+    /// joined.
+    #[must_use]
+    pub fn over_time(title: impl Into<String>, measured: &[(String, Vec<(f64, f64)>)]) -> Option<Self> {
+        let mut moments: Vec<i64> = measured.iter().flat_map(|(_, points)| points).map(|(at, _)| millis(*at)).collect();
+        moments.sort_unstable();
+        moments.dedup();
+        if moments.len() < 2 {
+            return None; // a point is no line
+        }
+        let far = moments.last()? - moments.first()? >= 24 * 3600 * 1000;
+        let format = if far { "%m-%d %H:%M" } else { "%H:%M" };
+        let label = |at: &i64| Timestamp(*at).to_jiff().strftime(format).to_string();
+        let mut chart = Self::new(title, ChartKind::Line, moments.iter().map(label).collect());
+        for (name, points) in measured {
+            let known: BTreeMap<i64, f64> = points.iter().map(|(at, value)| (millis(*at), *value)).collect();
+            chart = chart.series(name, moments.iter().map(|at| known.get(at).copied()));
+        }
+        Some(chart.joined(POINTS).0)
     }
 
     /// Says what the numbers are in.
@@ -121,6 +149,12 @@ impl Chart {
     }
 }
 
+fn millis(seconds: f64) -> i64 {
+    #[allow(clippy::cast_possible_truncation)] // a moment of our days
+    let millis = (seconds * 1000.0) as i64;
+    millis
+}
+
 /// A number for people: whole ones as they are, others to six digits that count.
 #[must_use]
 pub fn number(value: f64) -> String {
@@ -131,6 +165,19 @@ pub fn number(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_measure_over_time_has_a_label_a_moment_and_gaps_where_a_series_has_none() {
+        let up = ("up".to_owned(), vec![(60.0, 1.0), (120.0, 0.0)]);
+        let late = ("late".to_owned(), vec![(120.0, 7.5)]);
+        let chart = Chart::over_time("q", &[up, late]).unwrap();
+        assert_eq!(chart.labels, ["00:01", "00:02"]);
+        assert_eq!(chart.series[1].values, [None, Some(7.5)]);
+        assert_eq!(Chart::over_time("q", &[("one".to_owned(), vec![(60.0, 1.0)])]), None);
+        let long = (0..1000).map(|minute| (f64::from(minute) * 60.0, f64::from(minute))).collect();
+        let chart = Chart::over_time("q", &[("long".to_owned(), long)]).unwrap();
+        assert!(chart.labels.len() <= 120 && chart.series[0].values.last() == Some(&Some(999.0)), "{chart:?}");
+    }
 
     fn hours(count: usize) -> Vec<String> {
         (0..count).map(|hour| format!("{hour:02}:00")).collect()

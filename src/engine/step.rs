@@ -51,6 +51,9 @@ impl Engine {
             Outcome::Failed(_) if self.retries(step) => StepEvent::Retry,
             Outcome::Failed(_) => StepEvent::Fail,
             Outcome::Hold(hold) => {
+                if let Hold::For(seconds) = hold {
+                    step.not_before = Some(self.clock.now().after(std::time::Duration::from_secs(*seconds)));
+                }
                 step.body.hold = Some(hold.clone());
                 StepEvent::Hold
             }

@@ -49,6 +49,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::live::Live;
 use crate::clock::Timestamp;
+use crate::domain::chart::Chart;
 use crate::domain::figure::Grid;
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
@@ -310,11 +311,16 @@ pub async fn run(action: &dyn Action, cx: &StepContext) -> Outcome {
         grid.rows.iter_mut().flatten().for_each(|cell| *cell = shown(cell));
         Grid { columns: grid.columns.into_iter().map(|column| column.map_text(&shown)).collect(), ..grid }
     };
+    let drawing = |mut chart: Chart| {
+        chart.texts_mut().for_each(|text| *text = shown(text));
+        chart
+    };
     let gate = |report: Report| Report {
         facts: redact::map_text(&report.facts, &shown),
         line: report.line.map_text(&shown),
         output: report.output.map(|output| Output { head: shown(&output.head), tail: shown(&output.tail), ..output }),
         table: report.table.map(grid),
+        chart: report.chart.map(drawing),
     };
     match action.run(cx).await {
         Outcome::Done(report) => Outcome::Done(gate(report)),
@@ -339,6 +345,21 @@ fn read<T: serde::de::DeserializeOwned>(with: &Value) -> Result<T, Sentence> {
 /// An argument list as people would type it.
 fn command_line<'a>(argv: impl Iterator<Item = &'a str>) -> Result<Sentence, Sentence> {
     shlex::try_join(argv).map(Sentence::Plain).map_err(|_| sentence!("action.argv_nul"))
+}
+
+/// An error with what led to it.
+#[cfg(any(feature = "aws", feature = "docker"))]
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_line = inner.to_string();
+        if !line.ends_with(&inner_line) {
+            line = format!("{line}: {inner_line}");
+        }
+        cause = inner.source();
+    }
+    line
 }
 
 /// Things in a row, with commas.

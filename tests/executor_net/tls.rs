@@ -191,7 +191,7 @@ async fn a_real_nginx_shows_its_certificate_in_older_tls_too() {
     authority.issue("nginx", 30);
     let port = free_port();
     let config = format!(
-        "daemon off; pid {dir}/pid; error_log {dir}/error.log; events {{}}\nhttp {{ access_log off; \
+        "daemon off; master_process off; pid {dir}/pid; error_log {dir}/error.log; events {{}}\nhttp {{ access_log off; \
          client_body_temp_path {dir}/a; proxy_temp_path {dir}/b; fastcgi_temp_path {dir}/c; uwsgi_temp_path {dir}/d; \
          scgi_temp_path {dir}/e; server {{ listen 127.0.0.1:{port} ssl; ssl_protocols TLSv1.2; \
          ssl_certificate {dir}/nginx.pem; ssl_certificate_key {dir}/nginx.key; ssl_client_certificate {dir}/ca.pem; \

@@ -21,8 +21,6 @@ use parent::{Found, Harness};
 const CI_SQLITE: u32 = 200;
 /// Schedules in CI, on PostgreSQL.
 const CI_POSTGRES: u32 = 60;
-/// Each journal point must have killed at least once in so many schedules.
-const SCHEDULES_A_KILL: u32 = 50;
 
 /// Not a test: one life of a process of the harness, which starts it by name.
 #[test]
@@ -50,7 +48,7 @@ fn sound(harness: &Harness) {
     found.show();
     assert!(found.violations.is_empty(), "{} violations, listed above", found.violations.len());
     for (point, hits) in &found.points {
-        let least = u64::from((harness.schedules / SCHEDULES_A_KILL).max(1));
+        let least = harness.least();
         assert!(hits.kills >= least, "{point} killed {} times, and {least} are wanted", hits.kills);
     }
 }

@@ -1,6 +1,10 @@
 //! The five teams' packs: every row of their documents is a command, and every command is proven.
 
 mod coverage;
+#[cfg(all(feature = "aws", feature = "docker"))]
+mod orion;
+#[cfg(feature = "aws")]
+mod turnaki;
 mod world;
 
 // The stories' stage and harness, of which the packs use a part.
@@ -13,9 +17,16 @@ mod stage;
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(feature = "aws")]
+#[path = "../aws_support/mod.rs"]
+mod aws_support;
 #[path = "../docker_support/mod.rs"]
 mod docker_support;
 #[path = "../executor_support/mod.rs"]
 mod executor_support;
 #[path = "../parts/mod.rs"]
 mod parts;
+#[path = "../support/program.rs"]
+mod program;
+#[path = "../sql_support/mod.rs"]
+mod sql_support;

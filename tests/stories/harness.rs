@@ -312,7 +312,8 @@ impl Story {
 
 /// What actions work with, as the program makes it.
 fn tools(config: &Config) -> Tools {
-    Tools { docker_run: config.docker_run, ..Tools::new(config.secrets.clone(), &[], config.docker_host.clone()) }
+    let tools = Tools::new(config.secrets.clone(), &[], config.docker_host.clone());
+    Tools { docker_run: config.docker_run, ..tools.with_aws(sereno::app::aws_settings(config)) }
 }
 
 async fn engine(

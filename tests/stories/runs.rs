@@ -140,7 +140,9 @@ async fn a_checklist_waits_asks_runs_another_runbook_and_notes() {
         let card = only(s.person("ana").says("#infra", "/ops shift dev").await);
         assert_eq!(card.card.state, "holding");
         s.waits(minutes(9)).await;
-        assert_eq!(s.message(&card.id).await.card.state, "holding");
+        let waiting = s.message(&card.id).await;
+        assert_eq!(waiting.card.state, "holding");
+        assert!(!waiting.buttons().contains(&"check"), "it still waits: {}", waiting.card.text());
         s.waits(minutes(1)).await;
         let card = s.message(&card.id).await;
         assert!(card.card.body.iter().any(|line| line == "Open the dashboard."), "{}", card.card.text());

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::caller::changing;
 use super::fault::Fault;
+use crate::domain::chart::Chart;
 use crate::domain::figure::Grid;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Outcome, Output, Report};
@@ -16,6 +17,8 @@ use crate::executor::StepContext;
 pub(super) struct Attempt {
     pub(super) facts: Map<String, Value>,
     pub(super) table: Option<Grid>,
+    /// What it measured, to be drawn.
+    pub(super) chart: Option<Chart>,
     pub(super) output: Option<Output>,
     /// Whether something was sent whose end nobody has heard of.
     pub(super) sent: AtomicBool,
@@ -37,8 +40,8 @@ impl Attempt {
 
     /// What it came to.
     pub(super) fn outcome(self, cx: &StepContext, ended: Result<Result<Sentence, Fault>, Sentence>) -> Outcome {
-        let Self { facts, table, output, sent } = self;
-        let report = |line| Report { table, output, ..Report::new(Value::Object(facts), line) };
+        let Self { facts, table, chart, output, sent } = self;
+        let report = |line| Report { table, chart, output, ..Report::new(Value::Object(facts), line) };
         match ended {
             Ok(Ok(line)) => Outcome::Done(report(line)),
             Ok(Err(Fault::Lost(why))) => cx.half_way(report(why)),

@@ -14,11 +14,12 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use reqwest::{Request, Response, Url};
 
-use super::fault::{Fault, causes};
+use super::fault::Fault;
 use super::wire::{Answer, Body, Wire};
 use crate::clock::Clock;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::executor::Tools;
+use crate::executor::causes;
 use crate::executor::http::client as http;
 
 /// Bytes of an answer that are read.
@@ -141,7 +142,7 @@ impl Caller {
             settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
         }
         let identity = self.credentials.clone().into();
-        let region = wire.global.then_some("us-east-1").unwrap_or(&self.region);
+        let region = if wire.global { "us-east-1" } else { &self.region };
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region(region)

@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::domain::sentence::{Sentence, sentence};
+use crate::executor::causes;
 
 /// Why something was not done.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,20 +103,6 @@ fn never_connected(error: &(dyn Error + 'static)) -> bool {
         next = cause.source();
     }
     false
-}
-
-/// An error with what led to it.
-pub(super) fn causes(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_line = inner.to_string();
-        if !line.ends_with(&inner_line) {
-            line = format!("{line}: {inner_line}");
-        }
-        cause = inner.source();
-    }
-    line
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::sync::OnceCell;
 
-use super::fault::causes;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::executor::AwsSettings;
+use crate::executor::causes;
 use crate::executor::net::CONNECT;
 
 /// What was found of the environment, once a process.

@@ -2,7 +2,6 @@
 //! by the ids that it gave.
 
 use std::collections::HashMap;
-use std::error::Error as _;
 use std::time::Duration;
 
 use bollard::errors::Error;
@@ -257,16 +256,7 @@ pub(super) fn causes(error: &Error) -> String {
     if let Error::DockerResponseServerError { message, .. } = error {
         return message.trim().to_owned();
     }
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_line = inner.to_string();
-        if !line.ends_with(&inner_line) {
-            line = format!("{line}: {inner_line}");
-        }
-        cause = inner.source();
-    }
-    line
+    crate::executor::causes(error)
 }
 
 #[cfg(test)]

@@ -176,13 +176,13 @@ impl Prometheus {
                 series::instant(&data)
             }
             Job::Range { query, since, step } => {
-                let query = [
+                let asked = [
                     ("query", query.clone()),
                     ("start", now.saturating_sub(seconds(*since)).to_string()),
                     ("end", now.to_string()),
                     ("step", step.to_string()),
                 ];
-                series::range(&self.ask(cx, "query_range", &query).await?)
+                series::range(query, &self.ask(cx, "query_range", &asked).await?)
             }
             Job::Targets => Ok(targets(&self.ask(cx, "targets", &[("state", "active".to_owned())]).await?)),
         }

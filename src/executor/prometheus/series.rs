@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::domain::chart::Chart;
 use crate::domain::figure::Grid;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::Report;
@@ -52,12 +53,12 @@ pub(super) fn instant(data: &Value) -> Result<Report, Sentence> {
 ///
 /// # Errors
 /// When that is not what came.
-pub(super) fn range(data: &Value) -> Result<Report, Sentence> {
+pub(super) fn range(query: &str, data: &Value) -> Result<Report, Sentence> {
     let all = match (data["resultType"].as_str(), data["result"].as_array()) {
         (Some("matrix"), Some(all)) => all,
         _ => return Err(sentence!("action.api_odd")),
     };
-    let (mut every, mut series, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut every, mut series, mut rows, mut drawn) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for one in all {
         let points: Vec<(f64, f64)> = one["values"].as_array().into_iter().flatten().filter_map(point).collect();
         let values: Vec<f64> = points.iter().map(|(_, value)| *value).collect();
@@ -71,6 +72,7 @@ pub(super) fn range(data: &Value) -> Result<Report, Sentence> {
             facts.insert("labels".to_owned(), one["metric"].clone());
             facts.insert("points".to_owned(), points.len().into());
             facts.insert("values".to_owned(), json!(points));
+            drawn.push((name(&one["metric"]), points));
             series.push(Value::Object(facts));
         }
         every.extend(values);
@@ -92,7 +94,7 @@ pub(super) fn range(data: &Value) -> Result<Report, Sentence> {
     let columns =
         ["action.column_series", "action.column_latest", "action.column_min", "action.column_max", "action.column_avg"];
     let table = (!rows.is_empty()).then(|| Grid::new(columns.map(Sentence::new).into(), rows));
-    Ok(Report { table, ..Report::new(Value::Object(facts), line) })
+    Ok(Report { table, chart: Chart::over_time(query, &drawn), ..Report::new(Value::Object(facts), line) })
 }
 
 /// The least, the greatest and the mean, where there are values.

@@ -133,9 +133,13 @@ fn usual(what: &str, health: Health, known: bool, body: &[u8]) -> Response {
         "GET /api/health" => ok(json!({"database": "ok", "version": "11.0.0"})),
         "GET /_localstack/health" => ok(json!({"services": {"sqs": "running", "s3": "available"}})),
         "GET /api/inventory" => ok(json!([{"sku": "A-1", "stock": 3}])),
-        "GET /metrics/prometheus" => (StatusCode::OK, "app_up 1\n").into_response(),
+        "GET /metrics/prometheus" if known => (StatusCode::OK, "# TYPE app_up gauge\napp_up 1\n").into_response(),
+        "GET /metrics/prometheus" => refused(),
         "GET /metrics" => guarded(json!({"requests": 10, "errors": 0})),
-        "GET /api/reporting/records" | "GET /api/products" | "GET /api/sales" => guarded(json!([{"id": 1}])),
+        "GET /auth/me" => guarded(json!({"id": 1})),
+        "GET /api/reporting/records" | "GET /api/products" | "GET /api/sales" | "GET /sales" => {
+            guarded(json!([{"id": 1}]))
+        }
         "POST /ingestion/trigger" => (StatusCode::ACCEPTED, axum::Json(json!({"accepted": 5}))).into_response(),
         "POST /auth/register" => (StatusCode::CREATED, axum::Json(json!({"id": 1}))).into_response(),
         "POST /auth/login" | "POST /api/auth/login" => {
@@ -153,11 +157,11 @@ fn refused() -> Response {
 
 fn health_of(health: Health) -> Value {
     let (status, database, redis) = match health {
-        Health::Ok => ("ok", "ok", "ok"),
-        Health::Degraded => ("degraded", "ok", "error"),
-        Health::Error => ("error", "error", "ok"),
+        Health::Ok => ("ok", "connected", "connected"),
+        Health::Degraded => ("degraded", "connected", "disconnected"),
+        Health::Error => ("error", "disconnected", "connected"),
     };
-    let queue = json!({"status": redis, "waiting": 0, "active": 0, "failed": if redis == "ok" { 0 } else { 7 }});
+    let queue = json!({"status": redis, "waiting": 0, "active": 0, "failed": if redis == "connected" { 0 } else { 7 }});
     json!({
         "status": status,
         "timestamp": "2026-11-22T08:00:00.000Z",

@@ -37,7 +37,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
     looks(
         "acm.list_certificates",
         "Certificates. Facts: certificates (arn, domain, status, days_left), count.",
-        &[may("status", Kind::Text, "Only those with this status, as in PENDING_VALIDATION.")],
+        &[
+            may("status", Kind::Text, "Only those with this status, as in PENDING_VALIDATION."),
+            may("domain", Kind::Text, "Only those for this name."),
+        ],
         |job| Box::pin(certificates(job)),
     ),
     looks(
@@ -127,7 +130,8 @@ async fn certificates(job: &Job<'_>) -> Result<Found, Fault> {
         body["CertificateStatuses"] = json!([status]);
     }
     let answer = job.read(acm("ListCertificates", &body)).await?.json()?;
-    let found = answer["CertificateSummaryList"].as_array().into_iter().flatten().map(|it| {
+    let wanted = |it: &&Value| job.given.text("domain").is_none_or(|domain| it["DomainName"] == domain);
+    let found = answer["CertificateSummaryList"].as_array().into_iter().flatten().filter(wanted).map(|it| {
         let days_left = days_left(job, &it["NotAfter"]);
         json!({ "arn": it["CertificateArn"], "domain": it["DomainName"], "status": it["Status"], "days_left": days_left })
     });

@@ -13,6 +13,7 @@ use super::fault::Fault;
 use super::wire::{Wire, encoded};
 use super::xml;
 use crate::clock::Timestamp;
+use crate::domain::chart::Chart;
 use crate::domain::figure::Grid;
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
@@ -112,6 +113,8 @@ async fn measure(caller: &Caller, metric: &Metric, until: Timestamp, attempt: &m
     let columns = vec![sentence!("aws.time"), Sentence::plain(&metric.stat)];
     let rows = points.iter().map(|(time, number)| vec![(*time).to_owned(), number.to_string()]);
     attempt.table = (!points.is_empty()).then(|| Grid::new(columns, rows));
+    let drawn = points.iter().filter_map(|(time, number)| Some((moment(time)?, *number))).collect();
+    attempt.chart = Chart::over_time(&metric.name, &[(metric.stat.clone(), drawn)]);
     attempt.found("times", points.iter().map(|(time, _)| (*time).to_owned()).collect::<Vec<_>>());
     attempt.found("count", numbers.len());
     attempt.found("latest", latest);
@@ -123,6 +126,14 @@ async fn measure(caller: &Caller, metric: &Metric, until: Timestamp, attempt: &m
         Some(latest) => sentence!("aws.metric_latest", latest => latest.to_string(), sum => sum.to_string()),
         None => sentence!("aws.metric_none"),
     })
+}
+
+/// A moment as AWS writes it, in seconds.
+fn moment(text: &str) -> Option<f64> {
+    let at: jiff::Timestamp = text.parse().ok()?;
+    #[allow(clippy::cast_precision_loss)] // seconds of our days
+    let seconds = at.as_second() as f64;
+    Some(seconds)
 }
 
 /// Alarms, and which of them say that something is wrong.

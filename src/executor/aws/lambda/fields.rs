@@ -81,7 +81,7 @@ pub(super) struct Fields {
     /// `alias`, `shift`: the alias.
     #[serde(default)]
     alias: Option<Text>,
-    /// `shift`: the version that it is to lead to.
+    /// `shift`: the version that it is to lead to. `alias`: the one that it must lead to, all of it.
     #[serde(default)]
     version: Option<Text>,
     /// `shift`: only this many calls of a hundred; the others go where they went. All without.
@@ -133,7 +133,7 @@ pub(super) enum Job {
     List { prefix: String },
     Configuration { qualifier: Option<String> },
     Versions,
-    Alias { alias: String },
+    Alias { alias: String, version: Option<String> },
     Shift { alias: String, version: String, percent: Option<u8> },
     Publish,
     UpdateCode { zip: String, publish: bool },
@@ -193,7 +193,7 @@ impl Fields {
             of(self.function.is_some() && self.r#do == Verb::List, "function", &[]),
             of(self.prefix.is_some(), "prefix", &[Verb::List]),
             of(self.alias.is_some(), "alias", &[Verb::Alias, Verb::Shift]),
-            of(self.version.is_some(), "version", &[Verb::Shift]),
+            of(self.version.is_some(), "version", &[Verb::Alias, Verb::Shift]),
             of(self.percent.is_some(), "percent", &[Verb::Shift]),
             of(self.zip.is_some(), "zip", &[Verb::UpdateCode]),
             of(self.publish.is_some(), "publish", &[Verb::UpdateCode]),
@@ -228,7 +228,9 @@ impl Fields {
             Verb::List => Job::List { prefix: text(self.prefix.as_ref()).unwrap_or_default() },
             Verb::Configuration => Job::Configuration { qualifier },
             Verb::Versions => Job::Versions,
-            Verb::Alias => Job::Alias { alias: self.must(self.alias.as_ref(), "alias")? },
+            Verb::Alias => {
+                Job::Alias { alias: self.must(self.alias.as_ref(), "alias")?, version: text(self.version.as_ref()) }
+            }
             Verb::Shift => {
                 if self.percent.is_some_and(|percent| !(1..=99).contains(&percent)) {
                     return Err(sentence!("aws.lambda_percent"));
@@ -298,7 +300,7 @@ impl Job {
             Self::List { prefix } => json!({ "prefix": prefix }),
             Self::Versions | Self::Publish => json!({}),
             Self::Configuration { qualifier } => json!({ "qualifier": qualifier }),
-            Self::Alias { alias } => json!({ "alias": alias }),
+            Self::Alias { alias, version } => json!({ "alias": alias, "version": version }),
             Self::Shift { alias, version, percent } => {
                 json!({ "alias": alias, "version": version, "percent": percent })
             }

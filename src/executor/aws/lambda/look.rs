@@ -107,7 +107,7 @@ pub(super) async fn versions(client: &Client, function: &str, attempt: &mut Atte
             break;
         }
     }
-    found.sort_by(|a, b| b.0.cmp(&a.0));
+    found.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
     let versions: Vec<String> = found.iter().map(|(number, _)| number.to_string()).collect();
     let columns = ["version", "modified", "description", "code"].map(Sentence::plain);
     attempt.table = (!found.is_empty()).then(|| Grid::new(columns.into(), found.into_iter().map(|(_, row)| row)));
@@ -127,17 +127,23 @@ pub(super) async fn alias(client: &Client, function: &str, alias: &str) -> Resul
     Ok(json!({ "version": found.function_version(), "weights": weights, "revision": found.revision_id() }))
 }
 
-/// The same as facts.
+/// The same as facts. One that leads elsewhere than it must, in part even, is a failure.
 pub(super) async fn show_alias(
     client: &Client,
     function: &str,
-    name: &str,
+    (name, wanted): (&str, Option<&str>),
     attempt: &mut Attempt,
 ) -> Result<Sentence, Fault> {
     let found = alias(client, function, name).await?;
     let version = found["version"].as_str().unwrap_or_default().to_owned();
+    let whole = found["weights"].as_object().is_none_or(serde_json::Map::is_empty);
     if let Value::Object(fields) = found {
         attempt.facts.extend(fields);
     }
-    Ok(sentence!("aws.lambda_leads", alias => name, version))
+    match wanted {
+        Some(wanted) if wanted != version || !whole => {
+            Err(Fault::Failed(sentence!("aws.lambda_elsewhere", alias => name, version, wanted)))
+        }
+        _ => Ok(sentence!("aws.lambda_leads", alias => name, version)),
+    }
 }

@@ -106,7 +106,7 @@ impl Step {
             Job::List { prefix } => sentence!("aws.lambda_list", prefix),
             Job::Configuration { .. } => sentence!("aws.lambda_configuration", function),
             Job::Versions => sentence!("aws.lambda_versions", function),
-            Job::Alias { alias } => sentence!("aws.lambda_alias", function, alias),
+            Job::Alias { alias, .. } => sentence!("aws.lambda_alias", function, alias),
             Job::Shift { alias, version, percent } => {
                 let from = now["version"].as_str().unwrap_or_default();
                 match percent {
@@ -149,7 +149,9 @@ impl Step {
                 look::configuration(&client, function, qualifier.as_deref(), attempt).await
             }
             Job::Versions => look::versions(&client, function, attempt).await,
-            Job::Alias { alias } => look::show_alias(&client, function, alias, attempt).await,
+            Job::Alias { alias, version } => {
+                look::show_alias(&client, function, (alias, version.as_deref()), attempt).await
+            }
             Job::Shift { alias, version, percent } => {
                 shift::shift(&client, (function, alias), (version, *percent), &now, attempt).await
             }

@@ -30,6 +30,8 @@ pub(super) struct Functions {
 
 struct Alias {
     version: String,
+    /// The latest version of its function when it was set up.
+    latest: String,
     routing: Value,
     revision: u64,
 }
@@ -37,7 +39,8 @@ struct Alias {
 impl Functions {
     pub(super) fn point(&mut self, function: &str, alias: &str, version: &str) {
         self.serial += 1;
-        let led = Alias { version: version.to_owned(), routing: Value::Null, revision: self.serial };
+        let latest = version.to_owned();
+        let led = Alias { version: version.to_owned(), latest, routing: Value::Null, revision: self.serial };
         self.aliases.insert((function.to_owned(), alias.to_owned()), led);
     }
 
@@ -60,6 +63,13 @@ pub(super) fn answer(functions: &mut Functions, asked: &Asked) -> Response {
     let parts: Vec<&str> = asked.path.trim_start_matches('/').split('/').collect();
     match (asked.method.as_str(), parts.as_slice()) {
         ("GET", [_, "functions", function, "aliases", name]) => show(functions, function, name),
+        ("GET", [_, "functions", function, "versions"]) => {
+            // All up to the latest that an alias has led to.
+            let led = functions.aliases.iter().filter(|((known, _), _)| known == function);
+            let latest = led.filter_map(|(_, alias)| alias.latest.parse::<u64>().ok()).max().unwrap_or_default();
+            let versions: Vec<Value> = (1..=latest).map(|number| json!({ "Version": number.to_string() })).collect();
+            say(200, &json!({ "Versions": versions }))
+        }
         ("PUT", [_, "functions", function, "aliases", name]) => {
             let key = ((*function).to_owned(), (*name).to_owned());
             let body = asked.json();

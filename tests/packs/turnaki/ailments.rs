@@ -1,0 +1,172 @@
+//! What ails Turnaki and what is done about it: the frontend, Lambdas that take too long, DynamoDB that holds back,
+//! CloudFront's 403, a certificate that waits. Each ends in Terraform, with the real program.
+
+use serde_json::json;
+use sereno::id::MessageId;
+
+use super::infra::{Infra, told};
+use super::looks::{asked, make, write};
+use crate::harness::{Heard, Story, minutes};
+use crate::world::{approved_by, asks, checks_off, comes_to};
+
+/// Approves the deploy that a run has started in its thread, and gives the run again.
+async fn inner_deploy(s: &Story, run: &Heard) {
+    let mut db = s.database.read().await.unwrap();
+    let all = sereno::store::messages::channel(&mut db, "#infra", "nobody", 200).await.unwrap();
+    drop(db);
+    let mut roots: Vec<MessageId> = all.into_iter().map(|message| message.id).collect();
+    roots.push(run.id.clone());
+    for root in roots {
+        for heard in s.thread(&root).await {
+            if heard.card.state == "awaiting_approval" && heard.card.title.contains("desplegar") {
+                s.person("leo").presses(&heard, "approve").await;
+            }
+        }
+    }
+}
+
+/// Proves: K05.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_frontend_goes_up_is_forgotten_by_cloudfront_and_comes_back() {
+    let Some(infra) = Infra::bare().await else { return };
+    let origin = "<Origins><Quantity>1</Quantity><Items><Origin><Id>o</Id><DomainName>site.s3.amazonaws.com</DomainName>\
+                  <S3OriginConfig><OriginAccessIdentity></OriginAccessIdentity></S3OriginConfig></Origin></Items></Origins>";
+    let body = format!(
+        "<DistributionConfig xmlns=\"http://cloudfront.amazonaws.com/doc/2020-05-31/\"><CallerReference>{}</CallerReference>\
+         {origin}<DefaultCacheBehavior><TargetOriginId>o</TargetOriginId><ViewerProtocolPolicy>allow-all\
+         </ViewerProtocolPolicy></DefaultCacheBehavior><Comment></Comment><Enabled>true</Enabled></DistributionConfig>",
+        infra.cloud.name
+    );
+    let answer = asked(&infra.cloud, "cloudfront", ("POST", "/2020-05-31/distribution", "application/xml"), body).await;
+    let id = answer.split("<Id>").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    infra.write("distribution", &id);
+    infra.backend().await;
+    infra.release("1");
+    infra.terraform(&["init", "-input=false"]);
+    infra.terraform(&["apply", "-auto-approve", "-input=false"]);
+    infra.program("npm", "#!/bin/sh\necho \"$@\" >> \"$(dirname \"$0\")/calls\"\n");
+    infra.program(
+        "aws",
+        "#!/bin/sh\necho \"aws $@\" >> \"$(dirname \"$0\")/calls\"\ntest -n \"$AWS_SECRET_ACCESS_KEY\"\n",
+    );
+    infra
+        .tell(async |s| {
+            let run = asks(s, "desplegar-frontend prod").await;
+            approved_by(s, &run, &["leo"]).await;
+            for _ in 0..3 {
+                if s.message(&run.id).await.card.state == "awaiting_approval" {
+                    approved_by(s, &run, &["leo"]).await;
+                }
+                s.waits(minutes(1)).await;
+            }
+            let over = comes_to(s, &run, "done").await;
+            let calls = || std::fs::read_to_string(infra.path("calls")).unwrap();
+            let bucket = format!("s3://{}-site/", infra.cloud.name);
+            assert!(calls().starts_with("run build\n"), "{}", calls());
+            assert!(calls().contains(&format!("aws s3 sync build/ {bucket}")), "{}", calls());
+            let undo = s.person("ana").presses(&over, "undo").await.remove(0);
+            approved_by(s, &undo, &["leo"]).await;
+            assert!(calls().lines().last().unwrap().ends_with(&format!("previous {bucket} --delete")), "{}", calls());
+        })
+        .await;
+}
+
+/// Proves: K15.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lambda_gets_more_time_by_the_code_and_a_deploy() {
+    let Some(infra) = Infra::new().await else { return };
+    make(&infra.cloud, &infra.function()).await;
+    write(&infra.cloud, &infra.function(), &["INFO up"]).await;
+    infra
+        .tell(async |s| {
+            let run = asks(s, &format!("lambda-timeout {} prod", infra.function())).await;
+            let held = comes_to(s, &run, "holding").await;
+            assert!(held.card.text().contains("Hoy tiene 30 s"), "{}", held.card.text());
+            infra.release("30s");
+            s.person("ana").presses_with(&held, "check", &[("evidence", "https://git/pr/7")]).await;
+            inner_deploy(s, &run).await;
+            comes_to(s, &run, "done").await;
+            assert!(infra.state().to_string().contains("30s"));
+        })
+        .await;
+}
+
+/// Proves: K16.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_is_paid_by_request_by_the_code_and_a_deploy() {
+    let Some(infra) = Infra::new().await else { return };
+    let body = format!(
+        "Action=PutMetricData&Version=2010-08-01&Namespace=AWS%2FDynamoDB&MetricData.member.1.MetricName=ThrottledRequests&\
+         MetricData.member.1.Value=0&MetricData.member.1.Dimensions.member.1.Name=TableName&\
+         MetricData.member.1.Dimensions.member.1.Value={}",
+        infra.cloud.name
+    );
+    asked(&infra.cloud, "monitoring", ("POST", "/", "application/x-www-form-urlencoded"), body).await;
+    infra
+        .tell(async |s| {
+            let run = asks(s, "dynamodb-lento prod").await;
+            assert_eq!(checks_off(s, &run).await, 1);
+            inner_deploy(s, &run).await;
+            let over = comes_to(s, &run, "done").await;
+            assert!(over.card.text().contains("frenadas en el último minuto"), "{}", over.card.text());
+        })
+        .await;
+}
+
+/// Proves: K17.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_403_of_cloudfront_is_mended_by_its_module() {
+    let Some(infra) = Infra::new().await else { return };
+    let bucket = format!("{}-site", infra.cloud.name);
+    infra.cloud.aws(json!({"do": "s3.create_bucket", "bucket": bucket})).await;
+    infra.app.answers("GET /", 403, json!({}));
+    infra
+        .tell(async |s| {
+            let run = asks(s, "frontend-403 prod").await;
+            // Nothing differs, so nothing is approved; the site still refuses.
+            assert_eq!(s.message(&run.id).await.card.state, "running", "{}", told(s, &run).await);
+            infra.app.answers("GET /", 200, json!({}));
+            s.waits(minutes(1)).await;
+            let over = comes_to(s, &run, "done").await;
+            assert!(over.card.text().contains("política del bucket"), "{}", over.card.text());
+        })
+        .await;
+}
+
+/// Proves: K18.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_waits_is_waited_for_or_replaced() {
+    let Some(infra) = Infra::new().await else { return };
+    let domain = format!("{}.example.com", infra.cloud.name);
+    let zone = format!(
+        "<CreateHostedZoneRequest xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\"><Name>{domain}</Name>\
+         <CallerReference>{domain}</CallerReference></CreateHostedZoneRequest>"
+    );
+    let answer = asked(&infra.cloud, "route53", ("POST", "/2013-04-01/hostedzone", "application/xml"), zone).await;
+    let zone = answer.split("<Id>").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let request = json!({"DomainName": domain, "ValidationMethod": "DNS"}).to_string();
+    let certificate =
+        || asked(&infra.cloud, "acm", ("POST", "/", "CertificateManager.RequestCertificate"), request.clone());
+    infra
+        .here()
+        .value("zone", &zone)
+        .value("domain", &domain)
+        .tell(async |s| {
+            super::catches_up(s);
+            let run = asks(s, "certificado esperar prod").await;
+            comes_to(s, &run, "done").await; // none waits
+            let arn: serde_json::Value = serde_json::from_str(&certificate().await).unwrap();
+            let run = asks(s, "certificado esperar prod").await;
+            assert_eq!(s.message(&run.id).await.card.state, "running", "{}", told(s, &run).await);
+            s.person("ana").presses(&s.message(&run.id).await, "cancel").await;
+
+            let run = asks(s, "certificado renovar prod").await;
+            let ask = comes_to(s, &run, "awaiting_approval").await;
+            assert!(ask.card.text().contains("module.s3_cloudfront.terraform_data.it"), "{}", ask.card.text());
+            let gone = json!({"CertificateArn": arn["CertificateArn"]}).to_string();
+            asked(&infra.cloud, "acm", ("POST", "/", "CertificateManager.DeleteCertificate"), gone).await;
+            s.person("leo").presses(&ask, "approve").await;
+            comes_to(s, &run, "done").await;
+        })
+        .await;
+}
