@@ -15,7 +15,7 @@ use crate::chat::{self, Chat};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{Engine, Event, InForce, Parts};
-use crate::executor::{Tools, process};
+use crate::executor::{AwsSettings, Tools, process};
 use crate::http;
 use crate::problem::Problem;
 use crate::secret::Secret;
@@ -234,8 +234,16 @@ fn tools(config: &Config) -> Tools {
         let further = further.into_iter().filter_map(move |(name, secret)| Some(of(name, secret.as_ref()?)));
         std::iter::once(of("bot token", &app.bot_token)).chain(further).collect::<Vec<_>>()
     });
-    let extra: Vec<_> = tokens.chain(hooks).chain(slack).collect();
-    Tools::new(config.secrets.clone(), &extra, config.docker_host.clone())
+    let aws = config.aws.key.iter().map(|(_, secret)| ("AWS's access key".to_owned(), secret.clone()));
+    let extra: Vec<_> = tokens.chain(hooks).chain(slack).chain(aws).collect();
+    let tools = Tools::new(config.secrets.clone(), &extra, config.docker_host.clone()).with_aws(aws_settings(config));
+    Tools { docker_run: config.docker_run, ..tools }
+}
+
+/// Where AWS is, as actions take it.
+pub fn aws_settings(config: &Config) -> AwsSettings {
+    let crate::config::Aws { region, endpoint, profile, key, named: _ } = config.aws.clone();
+    AwsSettings { region, endpoint, profile, key }
 }
 
 /// Opens the database, waiting a while for one that does not answer yet.

@@ -129,11 +129,20 @@ fn code(text: &str) -> &str {
     text.split("#[cfg(test)]").next().unwrap()
 }
 
+/// The areas of words that actions speak from.
+const ACTION_AREAS: &[&str] = &["action", "aws"];
+
 /// The sentences of an area by their keys.
 fn written(area: &str) -> BTreeMap<String, String> {
-    let text = fs::read_to_string(format!("src/words/{area}.yaml")).unwrap();
-    let sentences: BTreeMap<String, BTreeMap<String, String>> = serde_saphyr::from_str(&text).unwrap();
-    sentences.into_iter().map(|(key, mut said)| (format!("{area}.{key}"), said.remove("en").unwrap())).collect()
+    let part = format!("{area}_");
+    let files = fs::read_dir("src/words").unwrap().map(|entry| entry.unwrap().path()).filter(|path| {
+        let stem = path.file_stem().unwrap().to_string_lossy();
+        path.extension().is_some_and(|ext| ext == "yaml") && (stem == area || stem.starts_with(&part))
+    });
+    let sentences = files.flat_map(|path| -> BTreeMap<String, BTreeMap<String, String>> {
+        serde_saphyr::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+    });
+    sentences.map(|(key, mut said)| (format!("{area}.{key}"), said.remove("en").unwrap())).collect()
 }
 
 /// Each `sentence!("key", …)` of a text: its key and the names of its values.
@@ -161,7 +170,7 @@ fn sentences(text: &str) -> Vec<(String, BTreeSet<String>)> {
 
 #[test]
 fn every_sentence_left_to_be_said_is_written_with_its_values() {
-    let words: BTreeMap<String, String> = ["action", "card"].into_iter().flat_map(written).collect();
+    let words: BTreeMap<String, String> = ACTION_AREAS.iter().copied().chain(["card"]).flat_map(written).collect();
     let environment = minijinja::Environment::new();
     let mut wrong = Vec::new();
     for (path, text) in sources() {
@@ -181,11 +190,11 @@ fn every_sentence_left_to_be_said_is_written_with_its_values() {
 
 #[test]
 fn every_sentence_of_an_action_is_said_somewhere() {
-    let named = regex::Regex::new(r#""(action\.[a-z_]+)""#).unwrap();
+    let named = regex::Regex::new(&format!(r#""((?:{})\.[a-z_]+)""#, ACTION_AREAS.join("|"))).unwrap();
     let all = sources().into_iter().filter(|(path, _)| module_of(path) != "words");
     let all: String = all.map(|(_, text)| code(&text).to_owned()).collect();
     let said: BTreeSet<String> = named.captures_iter(&all).map(|found| found[1].to_owned()).collect();
-    assert_eq!(written("action").into_keys().collect::<BTreeSet<_>>(), said);
+    assert_eq!(ACTION_AREAS.iter().flat_map(|area| written(area).into_keys()).collect::<BTreeSet<_>>(), said);
 }
 
 #[test]

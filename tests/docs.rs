@@ -143,6 +143,33 @@ fn the_first_runbook_is_sound_in_the_shipped_configuration() {
 }
 
 #[test]
+fn the_steps_that_the_guides_of_actions_show_are_sound() {
+    let block = Regex::new(r"(?m)^```yaml\n((?s:.*?))^```").unwrap();
+    let secret = Regex::new(r"secret: (\w+)").unwrap();
+    let mut settings = Config::load(Some(Path::new("config/sereno.yaml")), &BTreeMap::new()).unwrap().settings;
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("guide")).unwrap();
+    let mut shown = 0;
+    for path in files("docs/actions", &["md"]) {
+        let text = fs::read_to_string(&path).unwrap();
+        for found in block.captures_iter(&text).filter(|found| found[1].starts_with("- id:")) {
+            shown += 1;
+            settings.secrets.extend(secret.captures_iter(&found[1]).map(|found| found[1].to_owned()));
+            let runbook = format!(
+                "name: step-{shown}\nsummary: {}\nparams: [{{ name: service, type: text }}, {{ name: backup, type: text }}]\n\
+                 environments: [dev, prod]\nallow: [{{ roles: [operator] }}]\nsteps:\n{}",
+                path.display(),
+                &found[1]
+            );
+            fs::write(folder.path().join(format!("guide/step-{shown}.yaml")), runbook).unwrap();
+        }
+    }
+    assert!(shown > 8, "the search for steps finds {shown} only");
+    let found = catalog::load(folder.path(), &settings);
+    assert_eq!(found.map_or_else(|problems| render(&problems, Format::Text), |_| String::new()), "");
+}
+
+#[test]
 fn metrics_and_endpoints_are_those_of_the_server() {
     let name = Regex::new(r"sereno_[a-z]+(?:_[a-z]+)*").unwrap();
     let counted = Regex::new(r#"(?:counter|gauge|histogram)!\(\s*"(sereno_[a-z_]+)""#).unwrap();

@@ -54,7 +54,26 @@ fn no_fields_at_all_are_refused_in_words() {
 }
 
 /// The actions whose plan looks at nothing but this machine.
-const LOCAL: &[&str] = &["http", "shell", "wait", "note", "ask", "run"];
+const LOCAL: &[&str] = &[
+    "http",
+    "shell",
+    "wait",
+    "note",
+    "ask",
+    "run",
+    "redis",
+    "mongo",
+    "prometheus",
+    "alertmanager",
+    "loki",
+    "tls",
+    "tcp",
+    "dns",
+    "host",
+    "jwt",
+    "smtp",
+    "webhook",
+];
 
 #[tokio::test]
 async fn planning_twice_gives_the_same_bytes_and_no_secret() {

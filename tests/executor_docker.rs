@@ -1,6 +1,7 @@
 //! `docker` on the real engine: containers with compose's labels from an imported image.
 #![cfg(feature = "docker")]
 
+mod docker_support;
 mod executor_support;
 mod parts;
 mod support;
@@ -8,128 +9,15 @@ mod support;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bollard::Docker;
-use bollard::models::{ContainerCreateBody, HealthConfig, HostConfig};
-use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
-};
+use bollard::models::{ContainerCreateBody, HealthConfig};
+use docker_support::{LONG, SERVE, Stack, done, failed, unknown};
 use executor_support::{Said, action, context};
-use parts::{Wire, part};
+use parts::Wire;
 use serde_json::{Value, json};
 use sereno::domain::digest;
 use sereno::domain::runbook::Effect;
-use sereno::domain::sentence::Sentence;
 use sereno::domain::step::{Outcome, Report};
-use sereno::executor::{self, Tools};
-use sereno::secret::Secret;
-
-const LONG: Duration = Duration::from_secs(60);
-/// Says two lines, then waits for its end.
-const SERVE: &str = "trap 'exit 0' TERM; echo INFO up; echo ERROR disk full >&2; while :; do sleep 0.1; done";
-
-/// One compose project of its own, gone with the test.
-struct Stack {
-    host: String,
-    docker: Docker,
-    project: String,
-}
-
-impl Stack {
-    fn new() -> Option<Self> {
-        let host = part("SERENO_TEST_DOCKER")?;
-        let docker = Docker::connect_with_host(&host).unwrap();
-        let project = format!("shop{}", sereno::id::RunId::new()).to_lowercase();
-        Some(Self { host, docker, project })
-    }
-
-    fn tools(&self) -> Tools {
-        Tools::new([("token".to_owned(), Secret::new("hunter2hunter2"))].into(), &[], Some(self.host.clone()))
-    }
-
-    fn name(&self, service: &str, number: u32) -> String {
-        format!("{}_{service}_{number}", self.project)
-    }
-
-    async fn create(&self, service: &str, number: u32, script: &str, more: ContainerCreateBody) {
-        let labels = [("project", self.project.as_str()), ("service", service)];
-        let labels = labels.map(|(key, value)| (format!("com.docker.compose.{key}"), value.to_owned()));
-        let body = ContainerCreateBody {
-            image: Some("sereno-test/busybox".to_owned()),
-            cmd: Some(["sh", "-c", script].map(str::to_owned).to_vec()),
-            labels: Some(labels.into_iter().chain(more.labels.clone().unwrap_or_default()).collect()),
-            host_config: Some(HostConfig { network_mode: Some("none".to_owned()), ..HostConfig::default() }),
-            ..more
-        };
-        let options = CreateContainerOptionsBuilder::default().name(&self.name(service, number)).build();
-        self.docker.create_container(Some(options), body).await.unwrap();
-    }
-
-    async fn up(&self, service: &str, number: u32) {
-        self.create(service, number, SERVE, ContainerCreateBody::default()).await;
-        self.docker.start_container(&self.name(service, number), None).await.unwrap();
-    }
-
-    async fn remove(&self, name: &str) {
-        let options = RemoveContainerOptionsBuilder::default().force(true).build();
-        self.docker.remove_container(name, Some(options)).await.unwrap();
-    }
-
-    async fn started_at(&self, name: &str) -> String {
-        self.docker.inspect_container(name, None).await.unwrap().state.unwrap().started_at.unwrap()
-    }
-
-    /// A step of this project.
-    fn step(&self, mut with: Value) -> Value {
-        with["project"] = json!(self.project);
-        with
-    }
-
-    async fn run(&self, effect: Effect, with: Value) -> Outcome {
-        let cx = context(&self.tools(), effect, LONG);
-        executor::run(&*action("docker", &self.step(with)), &cx).await
-    }
-
-    async fn plan(&self, with: Value) -> Result<sereno::domain::plan::Plan, Sentence> {
-        executor::plan(&*action("docker", &self.step(with)), &self.tools(), Effect::Read).await
-    }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        let (docker, label) = (self.docker.clone(), format!("com.docker.compose.project={}", self.project));
-        let sweep = async move {
-            let filters = HashMap::from([("label", vec![label])]);
-            let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-            for found in docker.list_containers(Some(options)).await.unwrap_or_default() {
-                let options = RemoveContainerOptionsBuilder::default().force(true).build();
-                let _ = docker.remove_container(&found.id.unwrap_or_default(), Some(options)).await;
-            }
-        };
-        let swept = std::thread::spawn(|| tokio::runtime::Runtime::new().unwrap().block_on(sweep));
-        let _ = swept.join();
-    }
-}
-
-fn done(outcome: Outcome) -> Report {
-    match outcome {
-        Outcome::Done(report) => report,
-        other => panic!("not done: {other:?}"),
-    }
-}
-
-fn failed(outcome: Outcome) -> Report {
-    match outcome {
-        Outcome::Failed(report) => report,
-        other => panic!("not failed: {other:?}"),
-    }
-}
-
-fn unknown(outcome: Outcome) -> Report {
-    match outcome {
-        Outcome::Unknown(report) => report,
-        other => panic!("not unknown: {other:?}"),
-    }
-}
+use sereno::executor::{self, StepContext, Tools};
 
 #[tokio::test]
 async fn ps_lists_the_project_and_nothing_else() {
@@ -381,17 +269,41 @@ async fn the_engine_hears_nothing_but_the_fixed_verbs() {
     shop.up("api", 1).await;
     let wire = Wire::to(&shop.host, "").await;
     let tools = Tools::new([].into(), &[], Some(format!("tcp://127.0.0.1:{}", wire.port)));
+    let tools = Tools { docker_run: true, ..tools };
+    shop.network("default").await;
+    let (one, project) = (json!({"container": shop.name("api", 1)}), json!({"project": shop.project}));
+    let label = json!("com.docker.compose.project=nothing-has-this");
     for verb in sereno::executor::docker::Verb::ALL {
-        let argv = (verb.as_str() == "exec").then_some(json!(["id"]));
-        let with = json!({"do": verb, "container": shop.name("api", 1), "argv": argv});
-        let step = action("docker", &with);
-        executor::plan(&*step, &tools, Effect::Read).await.unwrap();
-        let outcome = executor::run(&*step, &context(&tools, Effect::Change, LONG)).await;
-        assert!(verb.as_str() == "exec" || matches!(outcome, Outcome::Done(_)), "{verb}: {outcome:?}");
+        let mut with = match verb.as_str() {
+            "df" => json!({}),
+            "prune" => json!({"label": label}),
+            "run" => json!({"image": "sereno-test/busybox", "argv": ["true"]}),
+            "scale_down" => json!({"project": shop.project, "service": "api", "replicas": 1}),
+            "down" => project.clone(),
+            "exec" => json!({"container": shop.name("api", 1), "argv": ["true"]}),
+            "env" => json!({"container": shop.name("api", 1), "names": ["PATH"]}),
+            "limit" => json!({"container": shop.name("api", 1), "memory": "64m"}),
+            _ => one.clone(),
+        };
+        with["do"] = json!(verb);
+        // Last, as nothing is left afterwards.
+        if verb.as_str() != "down" {
+            said_to(&shop, &tools, &with).await;
+        }
     }
-    let path = r"(version|containers/json|containers/[0-9a-f]{64}/(json|logs|stats)|exec/[0-9a-f]{64}/json)";
-    let post = r"(containers/[0-9a-f]{64}/(restart|stop|start|exec)|exec/[0-9a-f]{64}/start)";
-    let allowed = regex::Regex::new(&format!(r"^(GET /(v[0-9.]+/)?{path}|POST /(v[0-9.]+/)?{post})(\?\S*)? HTTP/1.1$"));
+    said_to(&shop, &tools, &json!({"do": "down", "project": shop.project})).await;
+    let id = "[0-9a-f]{64}";
+    let get = format!(
+        "version|containers/json|containers/{id}/(json|logs|stats)|exec/{id}/json|images/sereno-test/busybox/json|\
+         networks|system/df"
+    );
+    let post =
+        format!("containers/{id}/(restart|stop|start|exec|update|attach|wait)|exec/{id}/start|containers/create");
+    let delete = format!("containers/{id}|networks/{id}");
+    let version = r"/(v[0-9.]+/)?";
+    let allowed = regex::Regex::new(&format!(
+        r"^(GET {version}({get})|POST {version}({post})|DELETE {version}({delete}))(\?\S*)? HTTP/1.1$"
+    ));
     let (said, allowed) = (wire.said(), allowed.unwrap());
     let request = regex::Regex::new(r"[A-Z]+ \S+ HTTP/1.1").unwrap();
     let requests: Vec<&str> = request.find_iter(&said).map(|found| found.as_str()).collect();
@@ -399,5 +311,17 @@ async fn the_engine_hears_nothing_but_the_fixed_verbs() {
     for request in requests {
         assert!(allowed.is_match(request), "{request}");
     }
-    assert!(!said.contains("Privileged") && !said.contains("Binds"));
+    for never in ["\"Privileged\"", "\"Binds\"", "\"CapAdd\"", "\"Devices\"", "\"PidMode\"", "\"bind\""] {
+        assert!(!said.contains(never), "{never}");
+    }
+}
+
+/// Plans and runs a step that must be done.
+async fn said_to(shop: &Stack, tools: &Tools, with: &Value) {
+    let step = action("docker", with);
+    let effect = step.effect(Some(Effect::Destroy)).unwrap();
+    let mut cx = StepContext { tools: tools.clone(), ..shop.context(effect) };
+    cx.planned = executor::plan(&*step, tools, effect).await.unwrap().exact;
+    let outcome = executor::run(&*step, &cx).await;
+    assert!(matches!(outcome, Outcome::Done(_)), "{with}: {outcome:?}");
 }

@@ -310,7 +310,8 @@ async fn a_hundred_megabytes_of_output_take_no_memory() {
     let output = report.output.unwrap();
     assert_eq!(output.bytes, 100_000_000);
     assert!(output.left_out > 99_000_000);
-    assert!(grown < 16 * 1024, "{grown} kB");
+    // Pages of the program itself count too.
+    assert!(grown < 32 * 1024, "{grown} kB");
 }
 
 fn peak_kilobytes() -> u64 {

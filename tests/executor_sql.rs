@@ -2,132 +2,19 @@
 
 mod executor_support;
 mod parts;
+mod sql_support;
 mod support;
 
 use std::time::Duration;
 
 use executor_support::{Said, action, context};
-use parts::{Wire, part};
-use serde_json::{Value, json};
+use parts::Wire;
+use serde_json::json;
 use sereno::domain::digest;
 use sereno::domain::runbook::Effect;
-use sereno::domain::step::{Outcome, Report};
-use sereno::executor::{self, StepContext, Tools, find};
-use sereno::secret::Secret;
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
-
-const LONG: Duration = Duration::from_secs(60);
-const SCHEMA: &str = "CREATE TYPE mood AS ENUM ('calm', 'tense');
-    CREATE TABLE orders (id int PRIMARY KEY, state text NOT NULL, price numeric, at timestamptz, who uuid, mood mood);
-    INSERT INTO orders SELECT n, 'pending', n * 1.5 FROM generate_series(1, 3) n";
-
-/// A database of its own, gone with the test.
-struct Shop {
-    server: String,
-    name: String,
-}
-
-impl Shop {
-    async fn new() -> Option<Self> {
-        let server = part("SERENO_TEST_POSTGRES")?;
-        let name = format!("sql_{}", sereno::id::RunId::new()).to_lowercase();
-        let shop = Self { server, name };
-        let mut admin = PgConnection::connect(&shop.server).await.unwrap();
-        admin.execute(AssertSqlSafe(format!("CREATE DATABASE {}", shop.name))).await.unwrap();
-        shop.connect().await.execute(SCHEMA).await.unwrap();
-        Some(shop)
-    }
-
-    fn url(&self) -> String {
-        let (server, _) = self.server.rsplit_once('/').unwrap();
-        format!("{server}/{}", self.name)
-    }
-
-    /// The same database behind another port.
-    fn url_at(&self, port: u16) -> String {
-        format!("postgres://postgres@127.0.0.1:{port}/{}", self.name)
-    }
-
-    fn host(&self) -> String {
-        let after = self.server.rsplit('@').next().unwrap();
-        after.split('/').next().unwrap().to_owned()
-    }
-
-    async fn connect(&self) -> PgConnection {
-        PgConnection::connect(&self.url()).await.unwrap()
-    }
-
-    async fn count(&self, condition: &str) -> i64 {
-        let text = format!("SELECT count(*) FROM orders WHERE {condition}");
-        sqlx::query_scalar(AssertSqlSafe(text)).fetch_one(&mut self.connect().await).await.unwrap()
-    }
-
-    /// Waits until a session of ours runs something.
-    async fn running(&self) -> i32 {
-        let text = "SELECT pid FROM pg_stat_activity WHERE application_name = 'sereno' AND state = 'active' \
-                    AND datname = $1 AND query LIKE '%pg_sleep%'";
-        let mut watch = self.connect().await;
-        for _ in 0..500 {
-            if let Some(pid) = sqlx::query_scalar(text).bind(&self.name).fetch_optional(&mut watch).await.unwrap() {
-                return pid;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("nothing ever ran");
-    }
-
-    async fn run(&self, with: Value) -> Outcome {
-        run(&at(&self.url(), LONG), with).await
-    }
-}
-
-impl Drop for Shop {
-    fn drop(&mut self) {
-        let (server, text) = (self.server.clone(), format!("DROP DATABASE {} WITH (FORCE)", self.name));
-        let sweep = async move {
-            let mut admin = PgConnection::connect(&server).await?;
-            admin.execute(AssertSqlSafe(text)).await
-        };
-        let swept = std::thread::spawn(|| tokio::runtime::Runtime::new().unwrap().block_on(sweep));
-        let _ = swept.join();
-    }
-}
-
-fn at(url: &str, timeout: Duration) -> StepContext {
-    let secrets = [("shop_db", url), ("token", "hunter2hunter2")];
-    let secrets = secrets.map(|(name, text)| (name.to_owned(), Secret::new(text)));
-    context(&Tools::new(secrets.into(), &[], None), Effect::Change, timeout)
-}
-
-async fn run(cx: &StepContext, with: Value) -> Outcome {
-    executor::run(&*action("sql", &step(with)), cx).await
-}
-
-fn step(mut with: Value) -> Value {
-    with["database"] = json!({"secret": "shop_db"});
-    with
-}
-
-fn done(outcome: Outcome) -> Report {
-    match outcome {
-        Outcome::Done(report) => report,
-        other => panic!("not done: {other:?}"),
-    }
-}
-
-fn failed(outcome: Outcome) -> Report {
-    match outcome {
-        Outcome::Failed(report) => report,
-        other => panic!("not failed: {other:?}"),
-    }
-}
-
-fn unknown(outcome: Outcome) -> Report {
-    match outcome {
-        Outcome::Unknown(report) => report,
-        other => panic!("not unknown: {other:?}"),
-    }
-}
+use sereno::executor::{self, Tools, find};
+use sql_support::{LONG, Shop, at, done, failed, run, step, unknown};
+use sqlx::Executor as _;
 
 #[tokio::test]
 async fn a_query_finds_rows_of_any_type() {
@@ -376,7 +263,7 @@ async fn the_plan_holds_every_byte_and_no_address() {
 #[test]
 fn the_text_of_sql_takes_no_placeholder() {
     let schema = (find("sql").unwrap().schema)();
-    for field in ["query", "statement"] {
+    for field in ["query", "statement", "explain"] {
         assert_eq!(schema["properties"][field]["x-literal"], true, "{field}");
     }
 }

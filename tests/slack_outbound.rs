@@ -6,10 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sereno::chat::card::Card;
+use sereno::chat::card::{Card, Table};
 use sereno::chat::{self, Chat, ChatError, Named, Outgoing, SlackApp, Standing};
 use sereno::clock::{Clock, Timestamp};
 use sereno::domain::actor::{Place, Platform};
+use sereno::domain::chart::{Chart, ChartKind};
 use sereno::domain::settings::Language;
 use sereno::id::MessageId;
 use sereno::secret::Secret;
@@ -370,6 +371,51 @@ async fn what_slack_refuses_is_told_with_what_to_do() {
     assert!(refused(town.edit("1.000001", &note("x")).await).contains("console"));
     town.slack.trouble("chat.postMessage", 1, Trouble::Error("invalid_blocks"));
     assert!(refused(town.post(&note("x")).await).contains("shape"));
+}
+
+/// A message with what not every Slack can show.
+fn numbers(title: &str) -> Note {
+    let mut note = note(title);
+    let chart = Chart::new("Errors", ChartKind::Line, vec!["09:00".into(), "10:00".into()]);
+    note.card.chart = Some(chart.unit("%").series("api", [Some(4.2), Some(0.3)]));
+    note.card.table = Some(Table { columns: vec!["pod".into()], rows: vec![vec!["api-7".into()]] });
+    note
+}
+
+/// The kinds of its blocks, but for the small print.
+fn kinds(message: &Message) -> Vec<&str> {
+    message.blocks.iter().filter_map(|block| block["type"].as_str()).filter(|kind| *kind != "context").collect()
+}
+
+#[tokio::test]
+async fn where_slack_refuses_a_table_or_a_chart_it_gets_them_as_lists() {
+    let town = Town::new().await;
+    let ts = town.post(&numbers("shown")).await.unwrap();
+    let message = town.slack.channel("C1").message(&ts).unwrap();
+    assert_eq!(kinds(&message), ["header", "data_visualization", "table"]);
+    assert!(message.text.contains("Errors | api (%)\n09:00 | 4.2\n10:00 | 0.3"), "{}", message.text);
+
+    let plain = ["header", "rich_text", "rich_text"];
+    town.slack.trouble("chat.update", 1, Trouble::Error("invalid_blocks"));
+    town.edit(&ts, &numbers("edited")).await.unwrap();
+    assert_eq!(kinds(&town.slack.channel("C1").message(&ts).unwrap()), plain);
+    town.slack.trouble("chat.postMessage", 1, Trouble::Error("invalid_blocks"));
+    town.forward(2);
+    let ts = town.post(&numbers("posted")).await.unwrap();
+    let message = town.slack.channel("C1").message(&ts).unwrap();
+    assert_eq!(kinds(&message), plain);
+    for part in ["Errors\n · api (%)", "09:00\n · 4.2", "10:00\n · 0.3", "api-7"] {
+        assert!(message.words().contains(part), "{part} in {}", message.words());
+    }
+    let ana = town.slack.person("U1");
+    town.slack.trouble("chat.postEphemeral", 1, Trouble::Error("invalid_blocks"));
+    town.post(&Note { to: Some("T1/U1"), ..numbers("whispered") }).await.unwrap();
+    assert_eq!(kinds(&ana.ephemerals().pop().unwrap()), plain);
+
+    // Once more and no more: then it is for people to know.
+    town.slack.trouble("chat.postMessage", 2, Trouble::Error("invalid_blocks"));
+    town.forward(2);
+    assert!(refused(town.post(&numbers("never")).await).contains("shape"));
 }
 
 #[tokio::test]

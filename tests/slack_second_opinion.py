@@ -2,7 +2,7 @@
 
     slack_second_opinion.py FOLDER
 
-Every card is loaded by the models of slack_sdk, whose validators know Slack's limits, and must come out as it went in;
+Every card is loaded by the models of slack_sdk (charts by those of slackblocks, the only ones that know them), whose validators know Slack's limits, and must come out as it went in;
 kinds of blocks must be allowed where they stand, and our table of limits must agree with that of slackblocks. Prints
 what is wrong, a line each.
 """
@@ -14,7 +14,16 @@ import sys
 
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
-from slackblocks import _limits, _surfaces
+from slackblocks import (
+    AxisConfig,
+    BarChart,
+    DataPoint,
+    DataSeries,
+    DataVisualizationBlock,
+    LineChart,
+    _limits,
+    _surfaces,
+)
 
 # Our name of a limit, and theirs.
 SAME = {
@@ -42,11 +51,23 @@ SAME = {
     "view_title": "VIEW_TITLE_MAX_LENGTH",
     "view_button": ["VIEW_SUBMIT_MAX_LENGTH", "VIEW_CLOSE_MAX_LENGTH"],
     "view_metadata": "VIEW_PRIVATE_METADATA_MAX_LENGTH",
+    "chart_title": "DATA_VISUALIZATION_TITLE_MAX_LENGTH",
+    "chart_points": ["DATA_VISUALIZATION_DATA_MAX_ITEMS", "DATA_VISUALIZATION_CATEGORIES_MAX_ITEMS"],
+    "chart_label": [
+        "DATA_VISUALIZATION_POINT_LABEL_MAX_LENGTH",
+        "DATA_VISUALIZATION_CATEGORY_LABEL_MAX_LENGTH",
+        "DATA_VISUALIZATION_SERIES_NAME_MAX_LENGTH",
+    ],
+    "chart_axis": "DATA_VISUALIZATION_AXIS_LABEL_MAX_LENGTH",
     "table_rows": "TABLE_ROWS_MAX_ITEMS",
     "table_columns": ["TABLE_COLUMNS_MAX_ITEMS", "TABLE_COLUMN_SETTINGS_MAX_ITEMS"],
 }
 # What they do not state as a limit of the whole: ours only has to be the smaller one.
-BELOW = {"total_text": "MARKDOWN_TOTAL_TEXT_MAX_LENGTH", "message_text": None}
+BELOW = {
+    "chart_series": "DATA_VISUALIZATION_SERIES_MAX_ITEMS",
+    "total_text": "MARKDOWN_TOTAL_TEXT_MAX_LENGTH",
+    "message_text": None,
+}
 
 wrong = []
 
@@ -80,7 +101,7 @@ def differences(mine, theirs, at):
     if isinstance(mine, dict) and isinstance(theirs, dict):
         for key, value in mine.items():
             if key not in theirs:
-                wrong.append(f"{at}/{key}: lost by slack_sdk")
+                wrong.append(f"{at}/{key}: lost by them")
             else:
                 differences(value, theirs[key], f"{at}/{key}")
     elif isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):
@@ -90,10 +111,27 @@ def differences(mine, theirs, at):
         wrong.append(f"{at}: {mine!r} became {theirs!r}")
 
 
+def chart(block):
+    """slack_sdk has no model of charts; slackblocks has one, which it does not load by itself."""
+    inner = block["chart"]
+    series = [
+        DataSeries(one["name"], [DataPoint(point["label"], point["value"]) for point in one["data"]])
+        for one in inner["series"]
+    ]
+    model = {"line": LineChart, "bar": BarChart}[inner["type"]](series, AxisConfig(**inner["axis_config"]))
+    return DataVisualizationBlock(block["title"], model, block.get("block_id"))._resolve()
+
+
+def load(block):
+    if block["type"] == "data_visualization":
+        return chart(block)
+    [loaded] = Block.parse_all([block])
+    return loaded.to_dict()
+
+
 def blocks(name, given, surface):
     try:
-        loaded = Block.parse_all(json.loads(json.dumps(given)))
-        differences(given, [block.to_dict() for block in loaded], name)
+        differences(given, [load(block) for block in json.loads(json.dumps(given))], name)
         _surfaces.validate_surface_blocks(given, surface)
     except Exception as error:  # whatever they refuse, in whatever way
         wrong.append(f"{name}: {type(error).__name__}: {error}")

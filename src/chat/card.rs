@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::chart::Chart;
 use crate::domain::runbook::Invocation;
 use crate::domain::text::{is_hidden, visible};
 use crate::id::{ApprovalId, HandoffId, IncidentId, ReviewId, RunId};
@@ -43,6 +44,9 @@ pub struct Card {
     /// Name and value pairs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<Field>,
+    /// Numbers to be drawn, and read where they cannot be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart: Option<Chart>,
     /// A table, as of verdicts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<Table>,
@@ -86,6 +90,13 @@ pub struct Table {
     pub columns: Vec<String>,
     /// Cells.
     pub rows: Vec<Vec<String>>,
+}
+
+/// The twin of a chart, for whoever reads.
+impl From<&Chart> for Table {
+    fn from(chart: &Chart) -> Self {
+        Self { columns: chart.columns(), rows: chart.rows() }
+    }
 }
 
 /// Something to press.
@@ -187,7 +198,7 @@ impl Card {
         let mut lines = vec![self.title.clone()];
         lines.extend(self.body.iter().cloned());
         lines.extend(self.fields.iter().map(|field| format!("{}: {}", field.name, field.value)));
-        if let Some(table) = &self.table {
+        for table in self.chart.as_ref().map(Table::from).iter().chain(&self.table) {
             lines.push(table.columns.join(" | "));
             lines.extend(table.rows.iter().map(|row| row.join(" | ")));
         }
@@ -202,10 +213,11 @@ impl Card {
     pub fn tame(mut self) -> Self {
         let fields = self.fields.iter_mut().flat_map(|field| [&mut field.name, &mut field.value]);
         let cells = self.table.iter_mut().flat_map(|table| table.rows.iter_mut().flatten());
+        let chart = self.chart.iter_mut().flat_map(Chart::texts_mut);
         let labels = self.buttons.iter_mut().map(|button| &mut button.label);
         let rest =
             std::iter::once(&mut self.title).chain(&mut self.body).chain(&mut self.output).chain(&mut self.footer);
-        for text in rest.chain(fields).chain(cells).chain(labels) {
+        for text in rest.chain(fields).chain(chart).chain(cells).chain(labels) {
             if text.contains(is_hidden) {
                 *text = visible(text, &['\n', '\t']);
             }
@@ -231,6 +243,7 @@ impl Card {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::chart::ChartKind;
 
     #[test]
     fn what_is_hidden_in_a_text_is_seen_and_what_a_button_does_is_kept() {
@@ -241,12 +254,17 @@ mod tests {
             title: sneaky.into(),
             body: vec![sneaky.into()],
             table: Some(Table { columns: vec![], rows: vec![vec![sneaky.into()]] }),
+            chart: Some(
+                Chart::new(sneaky, ChartKind::Bar, vec![sneaky.into()]).unit(sneaky).series(sneaky, [Some(1.0)]),
+            ),
             output: Some(sneaky.into()),
             buttons: vec![Button { id: "ask".into(), label: sneaky.into(), danger: false, asks: None, press }],
             ..Card::default()
         };
         let card = card.field(sneaky, sneaky).tame();
-        assert_eq!(card.text(), [tame, tame, &format!("{tame}: {tame}"), "", tame, tame].join("\n"));
+        let (field, heading, row) =
+            (format!("{tame}: {tame}"), format!("{tame} | {tame} ({tame})"), format!("{tame} | 1"));
+        assert_eq!(card.text(), [tame, tame, &field, &heading, &row, "", tame, tame].join("\n"));
         assert_eq!(card.buttons[0].label, tame);
         assert!(matches!(&card.buttons[0].press, Press::Ask(ask) if ask.runbook == sneaky));
     }

@@ -10,7 +10,7 @@ use super::Failure;
 use super::args::{DoctorOptions, shell_words};
 use super::failure::FAILED;
 use super::serve::load;
-use crate::app::platforms;
+use crate::app::{aws_settings, platforms};
 use crate::catalog;
 use crate::chat::{Chat, Named};
 use crate::config::Config;
@@ -39,9 +39,14 @@ pub async fn doctor(options: DoctorOptions) -> Result<ExitCode, Failure> {
     let words = shell_words();
     let mut findings = vec![runbooks(&config, words)];
     findings.extend(warnings(&config));
+    findings.extend(packs(&config, words));
     findings.push(listening(&config, words).await);
     findings.extend(database(&config, words).await);
     findings.push(engine_of_docker(&config, words).await);
+    findings.push(programs_of_postgres(words).await);
+    findings.push(compose(words).await);
+    findings.push(terraform(words).await);
+    findings.extend(aws(&config, words).await);
     for chat in platforms(&config, &crate::clock::Clock::System) {
         let named = Named::of(&config.settings, chat.platform());
         findings.extend(platform(chat.as_ref(), &named, words, PATIENCE).await);
@@ -75,6 +80,40 @@ fn runbooks(config: &Config, words: Words) -> Finding {
             finding("catalog", "error", message, Some(words.get("cli.hint_check")))
         }
     }
+}
+
+/// What packs need of the configuration and do not have.
+fn packs(config: &Config, words: Words) -> Vec<Finding> {
+    let Ok(catalog) = catalog::load(&config.catalog, &config.settings) else { return Vec::new() };
+    let mut findings = Vec::new();
+    for pack in catalog.packs() {
+        let name = pack.name.as_str();
+        let scheduled = catalog.all().filter(|book| book.pack == pack.name).flat_map(|book| &book.schedule);
+        let silent = scheduled.filter(|schedule| schedule.channel.is_none()).count();
+        let count = silent + pack.monitors.len();
+        if count > 0 && config.settings.channel_of(name).is_none() {
+            let message = words.say("cli.doctor_pack_sleeps", context! { name, count });
+            findings.push(finding(
+                "pack",
+                "warning",
+                message,
+                Some(words.say("cli.hint_pack_sleeps", context! { name })),
+            ));
+        }
+        let known = |secret: &&String| !config.secrets.contains_key(*secret);
+        for (secret, about) in &pack.secrets {
+            let over = config.settings.packs.get(name);
+            let here = crate::domain::pack::secrets(over, None);
+            let anywhere =
+                over.is_some_and(|over| over.environments.values().any(|env| env.secrets.contains_key(secret)));
+            if !here.contains_key(secret) && !anywhere && known(&secret) {
+                let message = words.say("cli.doctor_pack_secret", context! { name, secret, about });
+                let hint = words.say("cli.hint_pack_secret", context! { name, secret });
+                findings.push(finding("pack", "warning", message, Some(hint)));
+            }
+        }
+    }
+    findings
 }
 
 fn warnings(config: &Config) -> impl Iterator<Item = Finding> + '_ {
@@ -132,6 +171,39 @@ async fn engine_of_docker(config: &Config, words: Words) -> Finding {
         Ok(version) => finding("docker", "ok", version, None),
         Err(why) => finding("docker", "warning", words.tell(&why), Some(words.get("cli.hint_docker"))),
     }
+}
+
+async fn programs_of_postgres(words: Words) -> Finding {
+    match executor::postgres_versions().await {
+        Ok(versions) => finding("postgresql", "ok", versions, None),
+        Err(why) => finding("postgresql", "warning", words.tell(&why), Some(words.get("cli.hint_postgresql"))),
+    }
+}
+
+async fn compose(words: Words) -> Finding {
+    match executor::compose_version().await {
+        Ok(version) => finding("compose", "ok", version, None),
+        Err(why) => finding("compose", "warning", words.tell(&why), Some(words.get("cli.hint_compose"))),
+    }
+}
+
+async fn terraform(words: Words) -> Finding {
+    match executor::terraform::version().await {
+        Ok(version) => finding("terraform", "ok", version, None),
+        Err(why) => finding("terraform", "warning", words.tell(&why), Some(words.get("cli.hint_terraform"))),
+    }
+}
+
+/// Who we are on AWS, where anything says that we are there.
+async fn aws(config: &Config, words: Words) -> Option<Finding> {
+    if !config.aws.named {
+        return None;
+    }
+    let tools = Tools::new(config.secrets.clone(), &[], None).with_aws(aws_settings(config));
+    Some(match executor::aws_identity(&tools).await {
+        Ok(identity) => finding("aws", "ok", identity, None),
+        Err(why) => finding("aws", "warning", words.tell(&why), Some(words.get("cli.hint_aws"))),
+    })
 }
 
 /// What a chat platform says of itself; one that does not answer is an error, and nothing to wait for.

@@ -29,7 +29,7 @@ pub fn card_text(card: &Value) -> String {
     for field in list(card, "fields") {
         lines.push(format!("  {}: {}", text(field, "name"), text(field, "value")));
     }
-    if let Some(table) = card.get("table").filter(|table| table.is_object()) {
+    for table in ["/chart/table", "/table"].iter().filter_map(|at| card.pointer(at)).filter(|table| table.is_object()) {
         lines.extend(table_text(table).lines().map(|line| format!("  {line}")));
     }
     lines.extend(text(card, "output").lines().map(|line| format!("  | {line}")));
@@ -67,4 +67,22 @@ pub fn text(value: &Value, key: &str) -> String {
 
 fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
     value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_chart_is_read_as_its_table_before_the_cards_own() {
+        let table = |column: &str, cell: &str| json!({"columns": [column, "Alerts"], "rows": [[cell, "7"]]});
+        let card = json!({"id": "1", "title": "Handoff", "chart": {"title": "Per day", "table": table("Per day", "2026-02-27")},
+            "table": table("Command", "rollback")});
+        let shown = card_text(&card);
+        let place = |part: &str| shown.find(part).unwrap_or_else(|| panic!("{part} in {shown}"));
+        assert!(place("Per day") < place("2026-02-27") && place("2026-02-27") < place("Command"), "{shown}");
+        assert!(!card_text(&json!({"title": "t", "chart": null, "table": null})).contains("null"));
+    }
 }

@@ -17,6 +17,7 @@ pub fn read(word: &str, rest: &str, scene: Scene<'_>) -> Option<Read> {
         "incidents" => alone(rest, "incidents", Command::Incidents),
         "runs" => alone(rest, "runs", Command::Runs),
         "approvals" => alone(rest, "approvals", Command::Approvals),
+        "monitors" => alone(rest, "monitors", Command::Monitors),
         "locks" => alone(rest, "locks", Command::Locks),
         "note" if rest.is_empty() => Err(Unclear::Usage("note TEXT")),
         "note" => Ok(Command::Note(unquoted(rest).to_owned())),

@@ -59,6 +59,8 @@ pub enum Command {
     Runs,
     /// What waits for me: `approvals`.
     Approvals,
+    /// What looks by itself, and what it saw: `monitors`.
+    Monitors,
     /// What is locked, by whom: `locks`.
     Locks,
     /// Write on the incident's timeline: `note restarted by hand`.

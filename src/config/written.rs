@@ -1,6 +1,8 @@
 //! The configuration as written: every key, its default and its meaning. The JSON Schema, the check of keys and the
 //! environment variables are all drawn from these types. What the values mean together is checked in `sections`.
 
+mod aws;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -10,6 +12,8 @@ use serde::Deserialize;
 use crate::domain::settings::Language;
 use crate::domain::severity::Severity;
 use crate::secret::Secret;
+
+pub use aws::Aws;
 
 /// Sereno's configuration. Every key can be overridden by an environment variable: `SERENO_SERVER__LISTEN`.
 #[derive(Deserialize, JsonSchema)]
@@ -48,6 +52,8 @@ pub struct Written {
     pub secrets: BTreeMap<String, Source>,
     /// The Docker engine.
     pub docker: Docker,
+    /// AWS.
+    pub aws: Aws,
     /// The Slack app.
     pub slack: Slack,
     /// The audit trail.
@@ -334,6 +340,9 @@ pub struct Source {
 pub struct Docker {
     /// Its address, as in `unix:///var/run/docker.sock` or `tcp://127.0.0.1:2375`; the platform's default without it.
     pub host: Option<String>,
+    /// Whether runbooks may run programs in containers of their own (`do: run`): whoever writes one then reaches every
+    /// image, volume and network of the engine by name.
+    pub allow_run: bool,
 }
 
 crate::domain::text_enum! {
@@ -432,6 +441,7 @@ impl Default for Written {
             retention: Retention::default(),
             secrets: BTreeMap::new(),
             docker: Docker::default(),
+            aws: Aws::default(),
             slack: Slack::default(),
             audit: Audit::default(),
             log: Log::default(),

@@ -41,6 +41,17 @@ pub struct Incident {
     pub body: IncidentBody,
 }
 
+/// How much happened in a span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// Its start: a whole number of spans after the epoch.
+    pub at: Timestamp,
+    /// Incidents that opened.
+    pub incidents: i64,
+    /// Alerts that were new.
+    pub alerts: i64,
+}
+
 /// What is stored beside an incident's columns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IncidentBody {

@@ -4,6 +4,7 @@ pub mod accept;
 pub mod actor;
 pub mod alert;
 pub mod approval;
+pub mod chart;
 pub mod digest;
 pub mod expect;
 pub mod figure;

@@ -38,6 +38,7 @@ pub const BUILT_IN: &[&str] = &[
     "incidents",
     "runs",
     "approvals",
+    "monitors",
     "locks",
     "note",
     "incident",

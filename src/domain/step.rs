@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::chart::Chart;
 use super::expect::Verdict;
 use super::figure::Grid;
 use super::runbook::{Invocation, Step};
@@ -139,6 +140,9 @@ pub struct Report {
     /// What it found, as a table that people read in the thread.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<Grid>,
+    /// What it measured, to be drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart: Option<Chart>,
 }
 
 impl Report {

@@ -44,6 +44,7 @@ impl Engine {
                 self.reply(tx, heard, &cards::runs(self.desk(&heard.settings), &latest)).await
             }
             Command::Approvals => self.my_approvals(tx, heard).await,
+            Command::Monitors => self.list_monitors(tx, heard).await,
             Command::Locks => self.locks(tx, heard).await,
             Command::Note(text) => self.note(tx, heard, &text).await,
             Command::Declare(severity, title) => self.declare(tx, heard, severity, &title).await,

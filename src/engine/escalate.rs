@@ -1,6 +1,7 @@
 //! What a pack's policy says of incidents that nobody answers: said once each, in the incident's thread, calling whom
 //! it names.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::domain::incident::{Incident, IncidentState};
 use crate::domain::pack::{Escalation, Until};
 use crate::domain::settings::Settings;
 use crate::domain::timeline::EntryKind;
+use crate::id::IncidentId;
 use crate::store::{Result, incidents, schedules};
 
 /// What is longer past is let go: a policy that is new says nothing of old incidents.
@@ -30,7 +32,9 @@ impl Engine {
             return Ok(0);
         }
         let mut said = 0;
-        for incident in incidents::unresolved(&mut self.store.read().await?).await? {
+        let open = incidents::unresolved(&mut self.store.read().await?).await?;
+        self.lock_escalated().retain(|(id, _)| open.iter().any(|incident| incident.id == *id));
+        for incident in open {
             let pack = settings.pack_in(&incident.body.place.channel).and_then(|name| catalog.pack(name));
             for step in pack.iter().flat_map(|pack| &pack.escalation) {
                 if self.is_due(&incident, step) && self.call(&settings, &incident, step).await? {
@@ -51,8 +55,15 @@ impl Engine {
 
     /// Says it, unless it was said before.
     async fn call(&self, settings: &Arc<Settings>, incident: &Incident, step: &Escalation) -> Result<bool> {
-        let once = format!("escalation {} {}", incident.id, digest::short(&digest::of(step)));
+        let step_digest = digest::of(step);
+        let known = (incident.id.clone(), step_digest.clone());
+        // What was said stays said: it need not be asked for every second.
+        if self.lock_escalated().contains(&known) {
+            return Ok(false);
+        }
+        let once = format!("escalation {} {}", incident.id, digest::short(&step_digest));
         if schedules::last(&mut self.store.read().await?, &once).await?.is_some() {
+            self.lock_escalated().insert(known);
             return Ok(false);
         }
         let mut tx = self.store.begin().await?;
@@ -78,6 +89,10 @@ impl Engine {
         Ok(true)
     }
 
+    fn lock_escalated(&self) -> std::sync::MutexGuard<'_, BTreeSet<(IncidentId, String)>> {
+        self.escalated.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     /// Whom a step calls, each once.
     fn called(&self, settings: &Settings, incident: &Incident, step: &Escalation) -> Vec<String> {
         let mut people =
@@ -89,7 +104,7 @@ impl Engine {
         };
         people.extend(settings.people.keys().filter(|id| holds(id)).cloned());
         people.extend(step.people.iter().cloned());
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         people.retain(|id| settings.knows(id) && seen.insert(id.clone()));
         people
     }

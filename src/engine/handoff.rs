@@ -11,6 +11,7 @@ use super::record::STREAM;
 use crate::chat::cards::{self, Shift};
 use crate::clock::Timestamp;
 use crate::domain::actor::{Place, SERENO};
+use crate::domain::incident::Tally;
 use crate::domain::settings::{Settings, Team};
 use crate::domain::step::StepState;
 use crate::domain::timeline::EntryKind;
@@ -20,6 +21,9 @@ use crate::store::{Db, Result, Tx, approvals, handoffs, incidents, reviews, runs
 
 /// A shift change that is older is not posted any more: the program was away, or is new here.
 const LATE: Duration = Duration::from_secs(12 * 3600);
+/// A shift that is told by the hour.
+const SHORT: Duration = Duration::from_secs(36 * 3600);
+const HOUR: Duration = Duration::from_secs(3600);
 /// Runs that a packet lists.
 const LISTED: usize = 20;
 
@@ -135,6 +139,8 @@ impl Engine {
         let after = Timestamp(until.0.saturating_add(1));
         let entries = timeline::between(db, from, after).await?;
         let count = |kinds: &[EntryKind]| entries.iter().filter(|entry| kinds.contains(&entry.kind)).count();
+        let span = if until.since(from) <= SHORT { HOUR } else { cards::DAY };
+        let happened = incidents::tallies(db, from, after, span).await?;
         let mut pending = Vec::new();
         for approval in approvals::pending(db).await? {
             pending.extend(runs::get(db, &approval.run).await?.map(|run| run.body.command_line()));
@@ -145,6 +151,8 @@ impl Engine {
             from: Some(from),
             open: incidents::unresolved(db).await?,
             fired: incidents::between(db, from, after).await?.len(),
+            span,
+            tallies: every(&happened, from, until, span),
             ran: ran.map(|run| (run.body.command_line(), run.state.to_string())).collect(),
             decided: (
                 count(&[EntryKind::Approved, EntryKind::BrokeGlass]),
@@ -184,6 +192,14 @@ impl Engine {
         let body = json!({"team": handoff.team, "outgoing": handoff.outgoing});
         self.enter(tx, STREAM.to_owned(), &heard.actor.id, EntryKind::Accepted, body).await
     }
+}
+
+/// A tally for every span from `from` to `until`, also where nothing happened.
+fn every(happened: &[Tally], from: Timestamp, until: Timestamp, span: Duration) -> Vec<Tally> {
+    let length = i64::try_from(span.as_millis()).unwrap_or(i64::MAX).max(1);
+    let starts = (from.0 / length..=until.0 / length).map(|span| Timestamp(span * length));
+    let tally = |at| happened.iter().find(|tally| tally.at == at).copied();
+    starts.map(|at| tally(at).unwrap_or(Tally { at, incidents: 0, alerts: 0 })).collect()
 }
 
 /// The team that is meant: the named one, the channel's, or the only one.

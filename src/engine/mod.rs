@@ -35,7 +35,7 @@ pub use approve::Waiting;
 pub use built_in::explain;
 pub use record::{Event, InForce};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -50,7 +50,7 @@ use crate::clock::Clock;
 use crate::domain::actor::Platform;
 use crate::domain::settings::Settings;
 use crate::executor::Tools;
-use crate::id::{DeliveryId, ReplicaId, RunId};
+use crate::id::{DeliveryId, IncidentId, ReplicaId, RunId};
 use crate::store::inbox::{Input, NewDelivery};
 use crate::store::wake::Wake;
 use crate::store::{Store, inbox};
@@ -94,6 +94,8 @@ pub struct Engine {
     running: Mutex<BTreeMap<(RunId, usize), CancellationToken>>,
     /// Monitors that look in this process, and how to stop them.
     looking: Mutex<BTreeMap<String, CancellationToken>>,
+    /// Steps of escalations that were said, by incident and digest.
+    escalated: Mutex<BTreeSet<(IncidentId, String)>>,
     /// What platforms said of people.
     roster: roster::Roster,
     /// The groups that are kept equal to who is on call.
@@ -120,6 +122,7 @@ impl Engine {
             wake: parts.wake,
             running: Mutex::default(),
             looking: Mutex::default(),
+            escalated: Mutex::default(),
             roster: roster::Roster::default(),
             kept: keep_groups::Kept::default(),
             tasks: TaskTracker::new(),

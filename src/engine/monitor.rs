@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::Engine;
+use super::answer::Heard;
 use super::plan::{NoPlan, Planned, Scope};
 use crate::chat::cards;
 use crate::clock::Timestamp;
@@ -23,7 +24,7 @@ use crate::domain::sentence::sentence;
 use crate::domain::step::{Outcome, Report};
 use crate::executor::live::Live;
 use crate::executor::{self, StepContext};
-use crate::store::{Result, incidents, monitors};
+use crate::store::{Result, Tx, incidents, monitors};
 
 /// The source that incidents of monitors come from.
 const SOURCE: &str = "monitor";
@@ -49,12 +50,12 @@ impl Engine {
             return Ok(0);
         }
         let now = self.clock.now();
-        let due = monitors::due(&mut self.store.read().await?).await?;
+        let due = monitors::all(&mut self.store.read().await?).await?;
         let mut started = 0;
         for (pack, channel, monitor) in all {
             let name = monitor.full_name(&pack.name);
             let looks = self.lock_looking().contains_key(&name);
-            if looks || due.get(&name).is_some_and(|at| *at > now) {
+            if looks || due.get(&name).is_some_and(|(at, _)| *at > now) {
                 continue;
             }
             let invocation =
@@ -77,6 +78,23 @@ impl Engine {
             started += 1;
         }
         Ok(started)
+    }
+
+    /// Answers what monitors there are and what they saw.
+    pub(super) async fn list_monitors(&self, tx: &mut Tx, heard: &Heard) -> Result<()> {
+        let catalog = self.catalog.load_full();
+        let known = monitors::all(tx).await?;
+        let listed: Vec<_> = catalog
+            .packs()
+            .flat_map(|pack| pack.monitors.iter().map(move |monitor| (pack, monitor)))
+            .map(|(pack, monitor)| {
+                let name = monitor.full_name(&pack.name);
+                let awake = heard.settings.channel_of(&pack.name).is_some();
+                let seen = known.get(&name).cloned();
+                cards::Watched { name, monitor, awake, seen }
+            })
+            .collect();
+        self.reply(tx, heard, &cards::monitors(self.desk(&heard.settings), &listed)).await
     }
 
     pub(super) fn lock_looking(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, CancellationToken>> {

@@ -1,20 +1,43 @@
 //! Port 2: actions. One file an action, one line in [`ACTIONS`]; help, schema, docs and tests iterate over it.
 //! Knows nothing of chat, store or engine.
 
+pub mod alertmanager;
 mod ask;
+mod attempt;
+#[cfg(feature = "aws")]
+pub mod aws;
+#[cfg(feature = "docker")]
+pub mod compose;
+pub mod dns;
 #[cfg(feature = "docker")]
 pub mod docker;
+pub mod file;
+pub mod host;
 pub mod http;
+mod jwt;
 pub mod live;
+mod loki;
+#[cfg(feature = "mongo")]
+pub mod mongo;
+mod net;
 mod note;
 pub mod output;
 pub mod process;
+pub mod prometheus;
+mod quoted;
 mod redact;
+pub mod redis;
 mod runbook;
 mod shell;
+pub mod smtp;
 pub mod sql;
+mod tcp;
+pub mod terraform;
+mod tls;
+mod tool;
 pub mod value;
 mod wait;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +49,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::live::Live;
 use crate::clock::Timestamp;
+use crate::domain::chart::Chart;
 use crate::domain::figure::Grid;
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
@@ -85,7 +109,29 @@ pub static ACTIONS: &[ActionSpec] = &[
     ask::SPEC,
     runbook::SPEC,
     sql::SPEC,
+    sql::MAINTAIN,
+    sql::BACKUP,
+    sql::RESTORE,
+    terraform::SPEC,
     #[cfg(feature = "docker")] docker::SPEC,
+    #[cfg(feature = "docker")] compose::SPEC,
+    redis::SPEC,
+    #[cfg(feature = "mongo")] mongo::SPEC,
+    prometheus::SPEC,
+    alertmanager::SPEC,
+    loki::SPEC,
+    tls::SPEC,
+    tcp::SPEC,
+    dns::SPEC,
+    host::SPEC,
+    file::SPEC,
+    jwt::SPEC,
+    smtp::SPEC,
+    webhook::SPEC,
+    #[cfg(feature = "aws")] aws::lambda::SPEC,
+    #[cfg(feature = "aws")] aws::logs::SPEC,
+    #[cfg(feature = "aws")] aws::cloudwatch::SPEC,
+    #[cfg(feature = "aws")] aws::call::SPEC,
 ];
 
 /// What the Docker engine says of itself, for `doctor`.
@@ -102,10 +148,57 @@ pub async fn docker_version(tools: &Tools) -> Result<String, Sentence> {
     }
 }
 
+/// The versions of PostgreSQL's own programs that backups and restores use, for `doctor`.
+///
+/// # Errors
+/// When one of them is missing.
+pub async fn postgres_versions() -> Result<String, Sentence> {
+    sql::versions().await
+}
+
+/// How compose is called on this machine, and its version, for `doctor`.
+///
+/// # Errors
+/// When there is none, or this program was built without Docker.
+pub async fn compose_version() -> Result<String, Sentence> {
+    #[cfg(feature = "docker")]
+    return compose::version().await;
+    #[cfg(not(feature = "docker"))]
+    Err(sentence!("action.docker_left_out"))
+}
+
+/// Who we are on AWS and in which region, for `doctor`.
+///
+/// # Errors
+/// When AWS does not say, or this program was built without it.
+pub async fn aws_identity(tools: &Tools) -> Result<String, Sentence> {
+    #[cfg(feature = "aws")]
+    return aws::identity(tools).await;
+    #[cfg(not(feature = "aws"))]
+    {
+        let _ = tools;
+        Err(sentence!("action.aws_left_out"))
+    }
+}
+
 /// The action with this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static ActionSpec> {
     ACTIONS.iter().find(|action| action.name == name)
+}
+
+/// Where AWS is and who we are there. What is not said is taken from the environment, files and the machine, as
+/// programs of AWS do.
+#[derive(Debug, Clone, Default)]
+pub struct AwsSettings {
+    /// The region.
+    pub region: Option<String>,
+    /// Another address than AWS's own, for all services.
+    pub endpoint: Option<String>,
+    /// A profile of the files in `~/.aws`.
+    pub profile: Option<String>,
+    /// An access key: its id, and the secret.
+    pub key: Option<(String, Secret)>,
 }
 
 /// What actions work with; made once at start.
@@ -115,6 +208,13 @@ pub struct Tools {
     pub secrets: Arc<BTreeMap<String, Secret>>,
     /// The Docker engine's address; none means the platform's default.
     pub docker_host: Option<String>,
+    /// Whether runbooks may have containers of their own.
+    pub docker_run: bool,
+    /// Where AWS is.
+    pub aws: AwsSettings,
+    /// What was found of AWS.
+    #[cfg(feature = "aws")]
+    pub aws_session: aws::Session,
     /// Takes every known secret out of what actions print and find.
     pub redactor: Arc<Redactor>,
 }
@@ -126,7 +226,13 @@ impl Tools {
     pub fn new(secrets: BTreeMap<String, Secret>, extra: &[(String, Secret)], docker_host: Option<String>) -> Self {
         let named = secrets.iter().map(|(name, secret)| (name.as_str(), secret));
         let redactor = Redactor::new(named.chain(extra.iter().map(|(name, secret)| (name.as_str(), secret))));
-        Self { secrets: Arc::new(secrets), docker_host, redactor: Arc::new(redactor) }
+        Self { secrets: Arc::new(secrets), docker_host, redactor: Arc::new(redactor), ..Self::default() }
+    }
+
+    /// The same with this AWS.
+    #[must_use]
+    pub fn with_aws(self, aws: AwsSettings) -> Self {
+        Self { aws, ..self }
     }
 
     /// The same, where these names stand for secrets with other names. All are known to the redactor.
@@ -205,11 +311,16 @@ pub async fn run(action: &dyn Action, cx: &StepContext) -> Outcome {
         grid.rows.iter_mut().flatten().for_each(|cell| *cell = shown(cell));
         Grid { columns: grid.columns.into_iter().map(|column| column.map_text(&shown)).collect(), ..grid }
     };
+    let drawing = |mut chart: Chart| {
+        chart.texts_mut().for_each(|text| *text = shown(text));
+        chart
+    };
     let gate = |report: Report| Report {
         facts: redact::map_text(&report.facts, &shown),
         line: report.line.map_text(&shown),
         output: report.output.map(|output| Output { head: shown(&output.head), tail: shown(&output.tail), ..output }),
         table: report.table.map(grid),
+        chart: report.chart.map(drawing),
     };
     match action.run(cx).await {
         Outcome::Done(report) => Outcome::Done(gate(report)),

@@ -18,6 +18,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{AccessFlags, Pid, access};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +49,8 @@ pub struct Spec {
     pub env: BTreeMap<String, String>,
     /// What it reads; empty means nothing.
     pub stdin: Vec<u8>,
+    /// How long it may take to put its things in order once it has been told to end; two seconds without.
+    pub grace: Option<Duration>,
 }
 
 /// How a program ended.
@@ -76,11 +79,26 @@ pub async fn run(
     cancel: &CancellationToken,
     sink: &mut (dyn FnMut(Pipe, &[u8]) + Send),
 ) -> io::Result<Ended> {
-    let mut child = start(spec)?;
+    run_fed(spec, None, timeout, cancel, sink).await
+}
+
+/// As [`run`], for a program that reads more than memory should hold: after [`Spec::stdin`] it reads what comes through
+/// `input`, which it may leave unread.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_fed(
+    spec: &Spec,
+    input: Option<mpsc::Receiver<Vec<u8>>>,
+    timeout: Duration,
+    cancel: &CancellationToken,
+    sink: &mut (dyn FnMut(Pipe, &[u8]) + Send),
+) -> io::Result<Ended> {
+    let mut child = start(spec, input.is_some())?;
     let mut group = Group::led_by(&child);
     let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
     let (mut out_buffer, mut err_buffer) = ([0; 16 * 1024], [0; 16 * 1024]);
-    let feed = feed(child.stdin.take(), &spec.stdin);
+    let feed = feed(child.stdin.take(), &spec.stdin, input);
     tokio::pin!(feed);
     let mut fed = false;
     let mut status: Option<ExitStatus> = None;
@@ -107,7 +125,7 @@ pub async fn run(
             () = cancel.cancelled(), if stopped.is_none() && status.is_none() => {
                 stopped = Some(Ended::Cancelled);
                 group.signal(Signal::SIGTERM);
-                alarm = Instant::now() + GRACE;
+                alarm = Instant::now() + spec.grace.unwrap_or(GRACE);
             }
             () = sleep_until(alarm) => {
                 if killed {
@@ -116,7 +134,7 @@ pub async fn run(
                 if stopped.is_none() && status.is_none() {
                     stopped = Some(Ended::TimedOut);
                     group.signal(Signal::SIGTERM);
-                    alarm = Instant::now() + GRACE;
+                    alarm = Instant::now() + spec.grace.unwrap_or(GRACE);
                 } else {
                     killed = true;
                     group.signal(Signal::SIGKILL);
@@ -173,7 +191,7 @@ pub fn find(name: &str) -> Option<PathBuf> {
 }
 
 #[allow(clippy::disallowed_methods)] // this is the one place
-fn start(spec: &Spec) -> io::Result<Child> {
+fn start(spec: &Spec, fed: bool) -> io::Result<Child> {
     let mut command = tokio::process::Command::new(&spec.program);
     command
         .args(&spec.args)
@@ -182,7 +200,7 @@ fn start(spec: &Spec) -> io::Result<Child> {
         .env("LANG", "C.UTF-8")
         .envs(&spec.env)
         .process_group(0)
-        .stdin(if spec.stdin.is_empty() { Stdio::null() } else { Stdio::piped() })
+        .stdin(if spec.stdin.is_empty() && !fed { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     if let Some(dir) = &spec.dir {
@@ -199,9 +217,13 @@ fn ended(status: ExitStatus) -> Ended {
 }
 
 /// Writes all input; a program that does not read it is none of our business.
-async fn feed(stdin: Option<ChildStdin>, bytes: &[u8]) {
-    if let Some(mut stdin) = stdin {
-        let _ = stdin.write_all(bytes).await;
+async fn feed(stdin: Option<ChildStdin>, bytes: &[u8], input: Option<mpsc::Receiver<Vec<u8>>>) {
+    let Some(mut stdin) = stdin else { return };
+    let mut taken = stdin.write_all(bytes).await.is_ok();
+    if let Some(mut input) = input {
+        while taken && let Some(chunk) = input.recv().await {
+            taken = stdin.write_all(&chunk).await.is_ok();
+        }
     }
 }
 

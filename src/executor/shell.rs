@@ -188,6 +188,7 @@ impl Shell {
                 Some(text) => text.reveal(tools)?.into_bytes(),
                 None => Vec::new(),
             },
+            grace: None,
         })
     }
 
@@ -223,7 +224,7 @@ fn facts(recorded: &Recorded) -> Map<String, Value> {
 }
 
 /// The digest of a file's bytes, read piece by piece.
-async fn file_digest(path: PathBuf) -> Result<String, Sentence> {
+pub(super) async fn file_digest(path: PathBuf) -> Result<String, Sentence> {
     let name = path.display().to_string();
     let digest = move || -> std::io::Result<String> {
         let mut file = std::fs::File::open(&path)?;

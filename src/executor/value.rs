@@ -94,6 +94,15 @@ impl SecretText {
         }
     }
 
+    /// As people name what it leads to: the text, or the secret's name.
+    #[must_use]
+    pub fn named(&self) -> &str {
+        match self {
+            Self::Plain(Text(text)) => text,
+            Self::Secret(reference) => &reference.secret,
+        }
+    }
+
     /// The text itself. Only for the moment of use.
     ///
     /// # Errors

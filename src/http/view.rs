@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::chat::card::{Button, Card, Field, Form, Table};
 use crate::domain::actor::{Platform, SERENO};
+use crate::domain::chart::Chart;
 use crate::domain::settings::Settings;
 use crate::store::messages::Message;
 
@@ -39,6 +40,22 @@ impl From<Button> for ButtonView {
     }
 }
 
+/// Numbers to be drawn, with the same as a table for those who read.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct ChartView {
+    /// What would be drawn.
+    #[serde(flatten)]
+    pub chart: Chart,
+    /// Its twin.
+    pub table: Table,
+}
+
+impl From<Chart> for ChartView {
+    fn from(chart: Chart) -> Self {
+        Self { table: Table::from(&chart), chart }
+    }
+}
+
 /// A message.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(rename = "Card")]
@@ -65,6 +82,8 @@ pub(super) struct CardView {
     pub body: Vec<String>,
     /// Name and value pairs.
     pub fields: Vec<Field>,
+    /// Numbers to be drawn.
+    pub chart: Option<ChartView>,
     /// A table, as of verdicts.
     pub table: Option<Table>,
     /// Output as printed.
@@ -112,6 +131,7 @@ impl CardView {
             tone: card.tone.to_string(),
             body: card.body,
             fields: card.fields,
+            chart: card.chart.map(Into::into),
             table: card.table,
             output: card.output,
             buttons: card.buttons.into_iter().map(Into::into).collect(),

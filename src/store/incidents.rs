@@ -1,10 +1,12 @@
 //! Incidents and their alerts. One open incident a group key: a partial unique index decides.
 
+use std::time::Duration;
+
 use super::sql::{each, exec, fetch_all, fetch_one, fetch_optional, row, word};
 use super::{Db, Result, StoreError, Tx};
 use crate::clock::Timestamp;
 use crate::domain::alert::Alert;
-use crate::domain::incident::{Incident, IncidentState};
+use crate::domain::incident::{Incident, IncidentState, Tally};
 use crate::id::{IncidentId, MessageId};
 
 macro_rules! columns {
@@ -35,6 +37,11 @@ const UPDATE: &str = "UPDATE incidents
     WHERE id = $6 AND state = $7";
 const UNRESOLVED: &str = select!("WHERE resolved_at IS NULL ORDER BY severity, opened_at, id");
 const BETWEEN: &str = select!("WHERE opened_at >= $1 AND opened_at < $2 ORDER BY opened_at, id");
+// Both databases cut a division of whole numbers, and so every moment to the start of its span.
+const TALLIES: &str = "SELECT moment / $1 * $1, SUM(incident), SUM(alert)
+    FROM (SELECT opened_at AS moment, 1 AS incident, 0 AS alert FROM incidents WHERE opened_at >= $2 AND opened_at < $3
+        UNION ALL SELECT arrived_at, 0, 1 FROM alerts WHERE arrived_at >= $2 AND arrived_at < $3) AS came
+    GROUP BY 1 ORDER BY 1";
 const OF_THREAD: &str = select!("WHERE message = $1");
 
 // What is newer than the stored state: while it fires, a later start or the end of the same start; once it is
@@ -52,7 +59,7 @@ const UPSERT_ALERT: &str = "INSERT INTO alerts
 const ALERTS: &str = "SELECT body FROM alerts WHERE incident = $1 ORDER BY position, arrived_at";
 
 pub(super) const STATEMENTS: &[&str] =
-    &[OPEN, OF_GROUP, GET, UPDATE, UNRESOLVED, BETWEEN, OF_THREAD, UPSERT_ALERT, ALERTS];
+    &[OPEN, OF_GROUP, GET, UPDATE, UNRESOLVED, BETWEEN, TALLIES, OF_THREAD, UPSERT_ALERT, ALERTS];
 
 row!(Row {
     id: String,
@@ -157,6 +164,17 @@ pub async fn unresolved(db: &mut Db) -> Result<Vec<Incident>> {
 /// The database's.
 pub async fn between(db: &mut Db, from: Timestamp, until: Timestamp) -> Result<Vec<Incident>> {
     each(fetch_all!(db, Row, BETWEEN, from.0, until.0)?)
+}
+
+/// How much happened in each span of this length, counted from the epoch, where anything did; the end is not included.
+/// What is no longer kept is not counted.
+///
+/// # Errors
+/// The database's.
+pub async fn tallies(db: &mut Db, from: Timestamp, until: Timestamp, span: Duration) -> Result<Vec<Tally>> {
+    let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX).max(1);
+    let rows = fetch_all!(db, (i64, i64, i64), TALLIES, span, from.0, until.0)?;
+    Ok(rows.into_iter().map(|(at, incidents, alerts)| Tally { at: Timestamp(at), incidents, alerts }).collect())
 }
 
 /// What an alert's arrival changed.

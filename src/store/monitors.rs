@@ -7,15 +7,16 @@ use super::{Db, Result, StoreError, Tx};
 use crate::clock::Timestamp;
 use crate::domain::monitor::Streak;
 
-const DUE: &str = "SELECT name, due_at FROM monitors";
+const ALL: &str = "SELECT name, due_at, failing, passing, since, found FROM monitors";
 const CLAIM: &str = "INSERT INTO monitors (name, due_at, failing, passing, since, found)
     VALUES ($1, $2, 0, 0, NULL, '[]')
     ON CONFLICT (name) DO UPDATE SET due_at = excluded.due_at WHERE monitors.due_at <= $3";
 const GET: &str = "SELECT failing, passing, since, found FROM monitors WHERE name = $1";
 const RECORD: &str = "UPDATE monitors SET failing = $1, passing = $2, since = $3, found = $4 WHERE name = $5";
 
-pub(super) const STATEMENTS: &[&str] = &[DUE, CLAIM, GET, RECORD];
+pub(super) const STATEMENTS: &[&str] = &[ALL, CLAIM, GET, RECORD];
 
+row!(Named { name: String, due_at: i64, failing: i64, passing: i64, since: Option<i64>, found: String });
 row!(Row { failing: i64, passing: i64, since: Option<i64>, found: String });
 
 impl TryFrom<Row> for Streak {
@@ -32,13 +33,17 @@ impl TryFrom<Row> for Streak {
     }
 }
 
-/// When each monitor that has ever looked looks again.
+/// Every monitor that has ever looked: when it looks again, and how its looks have gone.
 ///
 /// # Errors
 /// The database's.
-pub async fn due(db: &mut Db) -> Result<BTreeMap<String, Timestamp>> {
-    let rows = fetch_all!(db, (String, i64), DUE)?;
-    Ok(rows.into_iter().map(|(name, at)| (name, Timestamp(at))).collect())
+pub async fn all(db: &mut Db) -> Result<BTreeMap<String, (Timestamp, Streak)>> {
+    let rows: Vec<Named> = fetch_all!(db, Named, ALL)?;
+    let known = rows.into_iter().map(|row| {
+        let Named { name, due_at, failing, passing, since, found } = row;
+        Ok((name, (Timestamp(due_at), Row { failing, passing, since, found }.try_into()?)))
+    });
+    known.collect()
 }
 
 /// Takes a monitor's look that is due `now`, and sets when the next is; false if somebody has.

@@ -20,11 +20,11 @@ const TURN: &str = "UPDATE counters SET value = $1 WHERE name = 'retention' AND 
 // A request that is done keeps the end of its last lease.
 const REQUESTS: &str = "DELETE FROM inbox
     WHERE id IN (SELECT id FROM inbox WHERE state = $1 AND due_at < $2 ORDER BY due_at, id LIMIT $3)";
-// The last one of a schedule says what has been fired.
+// The last one of a schedule says what has been fired; an escalation is not due again after a day.
 const FIRINGS: &str = "DELETE FROM firings WHERE (schedule, at) IN (
         SELECT old.schedule, old.at FROM firings AS old
-        WHERE old.at < $1 AND EXISTS (
-            SELECT 1 FROM firings AS newer WHERE newer.schedule = old.schedule AND newer.at > old.at)
+        WHERE old.at < $1 AND (old.schedule LIKE 'escalation %' OR EXISTS (
+            SELECT 1 FROM firings AS newer WHERE newer.schedule = old.schedule AND newer.at > old.at))
         ORDER BY old.at, old.schedule LIMIT $2)";
 const SESSIONS: &str = "DELETE FROM sessions
     WHERE digest IN (SELECT digest FROM sessions WHERE expires_at <= $1 ORDER BY expires_at, digest LIMIT $2)";

@@ -9,9 +9,13 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 use crate::domain::sentence::{Part, Sentence};
 use crate::domain::settings::Language;
 
-/// The files, by area. A key is `area.key`.
+/// The files, by area; a large area has several. A key is `area.key`.
 const FILES: &[(&str, &str)] = &[
     ("action", include_str!("action.yaml")),
+    ("action", include_str!("action_docker.yaml")),
+    ("action", include_str!("action_net.yaml")),
+    ("action", include_str!("action_terraform.yaml")),
+    ("aws", include_str!("aws.yaml")),
     ("card", include_str!("card.yaml")),
     ("command", include_str!("command.yaml")),
     ("check", include_str!("check.yaml")),

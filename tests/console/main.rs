@@ -225,6 +225,79 @@ async fn a_phone_is_wide_enough() {
     assert_eq!(leo.complaints().await, [""; 0]);
 }
 
+/// An installation in the third day of a shift, with an alert yesterday and two today.
+async fn busy_shift() -> (Install, install::Server) {
+    let install = Install::new();
+    let start = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(48);
+    let rota = format!("{{ zone: UTC, start: \"{}\", order: [ana, leo] }}", start.strftime("%Y-%m-%dT%H:%M"));
+    install.configure("console: true } }", "console: true, team: infra } }");
+    install.configure("hooks:", &format!("teams: {{ infra: {{ channel: \"#infra\", rota: {rota} }} }}\nhooks:"));
+    let labels = |name: &str| json!({"alertname": name, "severity": "critical"});
+    let server = install.serve().await;
+    assert!(install.alert(&alert_body("a", &labels("DiskFull"), true)).await.status().is_success());
+    let count = async || install.get("ana", "incidents").await.as_array().map(Vec::len);
+    eventually("the first incident", async || (count().await == Some(1)).then_some(())).await;
+    server.stop().await;
+    let url = format!("sqlite://{}", install.path("sereno.db").display());
+    let mut db = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.unwrap();
+    for sql in [
+        "UPDATE incidents SET opened_at = opened_at - 86400000",
+        "UPDATE alerts SET arrived_at = arrived_at - 86400000",
+    ] {
+        sqlx::query(sql).execute(&mut db).await.unwrap();
+    }
+    sqlx::Connection::close(db).await.unwrap();
+    let server = install.serve().await;
+    for (group, name) in [("b", "CertExpires"), ("c", "QueueGrows")] {
+        assert!(install.alert(&alert_body(group, &labels(name), true)).await.status().is_success());
+    }
+    eventually("the others", async || (count().await == Some(3)).then_some(())).await;
+    (install, server)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chart_is_drawn_and_is_read_as_a_table_on_any_screen() {
+    let Some(driver) = Driver::start().await else { return };
+    let (install, _server) = busy_shift().await;
+    let [packet] = install.say("ana", "/ops handoff").await.try_into().unwrap();
+    let rows = packet["chart"]["table"]["rows"].as_array().unwrap_or_else(|| panic!("{packet:#}")).clone();
+    assert_eq!(packet["chart"]["labels"].as_array().unwrap().len(), 3);
+    let told = install.sereno(&["thread", packet["id"].as_str().unwrap(), "--as", "ana"]).await.out;
+    assert!(rows.iter().all(|row| told.contains(row[0].as_str().unwrap())), "{told}");
+
+    for (person, screen, name) in [("ana", DESKTOP, "chart"), ("leo", PHONE, "phone-chart")] {
+        let browser = signed_in(&driver, &install, person, screen).await;
+        let card = format!("#m-{}", packet["id"].as_str().unwrap());
+        browser.find(&format!("{card} figure svg[role=img]")).await;
+        let heard = browser.eval(&format!(
+            "const svg = document.querySelector('{card} svg[role=img]');
+             return svg.getAttribute('aria-labelledby').split(' ').map(id => document.getElementById(id).textContent).join('|')"
+        )).await;
+        let heard = heard.as_str().unwrap();
+        assert!(
+            heard.contains("per day (UTC)|Bar chart of 3 points") && heard.contains("Incidents: highest 2 at"),
+            "{heard}"
+        );
+        let bars = browser.eval(&format!(
+            "return [...document.querySelectorAll('{card} .drawing .bar')].filter(it => it.getBBox().height > 1).length"
+        )).await;
+        assert_eq!(bars, json!(4), "two busy days, incidents and alerts in each");
+        assert_fits(&browser).await;
+        let letters = "return Math.min(...[...document.querySelectorAll('.drawing text')].map(it => it.getBoundingClientRect().height))";
+        assert!(browser.eval(letters).await.as_f64().unwrap() >= 9.0, "its letters can be read");
+        browser.eval(&format!("document.querySelector('{card} figure').scrollIntoView({{block: 'center'}})")).await;
+        browser.picture(name).await;
+        browser.click(&format!("{card} figure summary")).await;
+        let cells = browser.eval(&format!(
+            "return [...document.querySelectorAll('{card} figure tbody tr')].map(row => [...row.cells].map(cell => cell.innerText))"
+        )).await;
+        assert_eq!(cells, json!(rows));
+        assert_fits(&browser).await;
+        browser.picture(&format!("{name}-table")).await;
+        assert_eq!(browser.complaints().await, [""; 0]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_keyboard_is_enough() {
     const TAB: char = '\u{e004}';

@@ -17,7 +17,7 @@ async fn asks(s: &Story) -> (Heard, Message) {
 }
 
 /// A message as Slack shows it.
-async fn shown(s: &Story, heard: &Heard) -> Message {
+pub async fn shown(s: &Story, heard: &Heard) -> Message {
     let mut db = s.database.read().await.unwrap();
     let ts = messages::get(&mut db, &heard.id).await.unwrap().unwrap().external.unwrap();
     town(s).slack.channel("C1").message(&ts).unwrap()

@@ -179,12 +179,14 @@ fn parse(
     None
 }
 
-/// Fields that take no placeholder: those that the action's schema marks `x-literal`, such as the text of an SQL query.
+/// Fields that take no placeholder but the pack's own values: those that the action's schema marks `x-literal`, such as the text of an SQL query.
 fn literal(sheet: &mut Sheet, at: &str, with: &Value, spec: &ActionSpec) {
     let schema = (spec.schema)();
     for (key, value) in with.as_object().into_iter().flatten() {
         let marked = schema["properties"][key]["x-literal"] == true;
-        if marked && template::paths(value).is_ok_and(|paths| !paths.is_empty()) {
+        // A value is the team's own text, and not what somebody types.
+        let typed = |paths: Vec<String>| paths.iter().any(|path| !path.starts_with("values."));
+        if marked && template::paths(value).is_ok_and(typed) {
             sheet.value(&child(at, key), "literal", context! { name => key });
         }
     }

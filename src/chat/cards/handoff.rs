@@ -1,12 +1,18 @@
 //! Who is on call, and the packet that one shift hands to the next.
 
+use std::time::Duration;
+
 use minijinja::context;
 
 use super::{Desk, clock_time};
 use crate::chat::card::{Card, Press, Table, Tone};
 use crate::clock::Timestamp;
-use crate::domain::incident::Incident;
+use crate::domain::chart::{Chart, ChartKind};
+use crate::domain::incident::{Incident, Tally};
 use crate::id::HandoffId;
+
+/// A day, counted in UTC as all our times of day are.
+pub const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What happened in a shift, and what is open at its end.
 #[derive(Debug, Default)]
@@ -23,6 +29,10 @@ pub struct Shift {
     pub open: Vec<Incident>,
     /// Incidents that opened in the shift.
     pub fired: usize,
+    /// How long the spans of `tallies` are: [`DAY`], or an hour in a short shift.
+    pub span: Duration,
+    /// How much happened when: every span of the shift, in order.
+    pub tallies: Vec<Tally>,
     /// Command lines that were run, with how they ended.
     pub ran: Vec<(String, String)>,
     /// Approvals in the shift: given, refused or expired.
@@ -66,6 +76,7 @@ pub fn handoff(desk: Desk<'_>, shift: &Shift, id: Option<&HandoffId>) -> Card {
         .field(desk.get("field_pending"), list(shift.pending.clone()))
         .field(desk.get("field_unknown"), list(shift.unknown.clone()))
         .field(desk.get("field_reviews"), shift.reviews.to_string());
+    card.chart = chart(desk, shift);
     if !shift.ran.is_empty() {
         let columns = ["column_command", "column_state"].map(|key| desk.get(key)).to_vec();
         let rows =
@@ -81,6 +92,22 @@ pub fn handoff(desk: Desk<'_>, shift: &Shift, id: Option<&HandoffId>) -> Card {
         (None, None) => {}
     }
     card
+}
+
+/// When it was busy, where that makes a picture: one busy span is told by the numbers alone.
+fn chart(desk: Desk<'_>, shift: &Shift) -> Option<Chart> {
+    let busy = shift.tallies.iter().filter(|tally| tally.incidents + tally.alerts > 0).count();
+    if busy < 2 {
+        return None;
+    }
+    let (title, format) =
+        if shift.span < DAY { ("chart_by_hour", "%m-%d %H:00") } else { ("chart_by_day", "%Y-%m-%d") };
+    let labels = shift.tallies.iter().map(|tally| tally.at.to_jiff().strftime(format).to_string()).collect();
+    #[allow(clippy::cast_precision_loss)] // counts of what people saw
+    let counts = |of: fn(&Tally) -> i64| shift.tallies.iter().map(move |tally| Some(of(tally) as f64));
+    let chart = Chart::new(desk.get(title), ChartKind::Bar, labels);
+    let chart = chart.series(desk.get("series_incidents"), counts(|tally| tally.incidents));
+    Some(chart.series(desk.get("series_alerts"), counts(|tally| tally.alerts)))
 }
 
 fn list(items: Vec<String>) -> String {

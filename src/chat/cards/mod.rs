@@ -2,14 +2,16 @@
 
 mod handoff;
 mod incident;
+mod monitors;
 mod replies;
 mod run;
 #[cfg(test)]
 pub mod samples;
 mod step;
 
-pub use handoff::{Shift, handoff, on_call};
+pub use handoff::{DAY, Shift, handoff, on_call};
 pub use incident::{incident, incident_line, incident_list};
+pub use monitors::{Watched, monitors};
 pub use replies::{denied, form, help, line, locks, missing, objection, plan, review, runs, said, unclear, waiting};
 pub use run::{RunView, approval_over, approval_wanted, run};
 pub use step::{step_details, step_live, step_over};

@@ -11,8 +11,9 @@ use crate::clock::Timestamp;
 use crate::domain::actor::{Actor, Place, Platform};
 use crate::domain::alert::Alert;
 use crate::domain::approval::{Approval, ApprovalBody, ApprovalRule, ApprovalState, Vote};
+use crate::domain::chart::{Chart, ChartKind};
 use crate::domain::expect::Verdict;
-use crate::domain::incident::{Incident, IncidentBody, IncidentState};
+use crate::domain::incident::{Incident, IncidentBody, IncidentState, Tally};
 use crate::domain::plan::{Plan, PlannedStep};
 use crate::domain::policy::Denied;
 use crate::domain::run::{Cause, Run, RunBody, RunState};
@@ -69,6 +70,7 @@ pub fn full(text: &str) -> Card {
         state: "awaiting_approval".to_owned(),
         body: vec![text.to_owned()],
         fields: vec![Field { name: text.to_owned(), value: text.to_owned() }],
+        chart: Some(Chart::new(text, ChartKind::Line, vec![text.to_owned()]).unit(text).series(text, [Some(4.2)])),
         table: Some(Table { columns: vec![text.to_owned()], rows: vec![vec![text.to_owned()]] }),
         output: Some(text.to_owned()),
         buttons: vec![button("approve", text, false, Press::Approve(ApprovalId::new())), breaking],
@@ -334,13 +336,21 @@ fn incidents(desk: Desk<'_>) -> Vec<(&'static str, Card)> {
     let mut over = open.clone();
     (over.state, over.resolved_at) = (IncidentState::Resolved, Some(Timestamp(NIGHT.0 + 660_000)));
     (over.body.commander, over.body.resolved_by) = (Some("ana".to_owned()), Some("ana".to_owned()));
+    let days = [(0, 0), (1, 2), (0, 0), (0, 0), (2, 7), (0, 1), (1, 2)];
+    let tallies = (0..).zip(days).map(|(day, (incidents, alerts))| Tally {
+        at: Timestamp(1_771_804_800_000).after(super::DAY * day), // from 2026-02-23
+        incidents,
+        alerts,
+    });
     let shift = Shift {
         team: "infra".to_owned(),
         outgoing: Some("ana".to_owned()),
         incoming: Some("leo".to_owned()),
-        from: Some(NIGHT),
+        from: Some(NIGHT.before(super::DAY * 6)),
         open: vec![open.clone()],
-        fired: 2,
+        fired: 4,
+        span: super::DAY,
+        tallies: tallies.collect(),
         ran: vec![("shop/rollback api 4 prod".to_owned(), "done".to_owned())],
         decided: (1, 0),
         pending: vec!["shop/scale api 9 prod".to_owned()],

@@ -13,11 +13,12 @@ pub fn step_details(desk: Desk<'_>, step: &StepRun) -> Option<Card> {
     let failed = failed(step);
     let output = report.output.as_ref().map(|output| printed(desk, output)).filter(|text| !text.trim().is_empty());
     let table = report.table.as_ref().filter(|grid| !grid.rows.is_empty());
-    if output.is_none() && table.is_none() && (!failed || !step.body.verdicts.is_empty()) {
+    if output.is_none() && table.is_none() && report.chart.is_none() && (!failed || !step.body.verdicts.is_empty()) {
         return None;
     }
     let mut card = step_over(desk, step);
     card.output = output;
+    card.chart.clone_from(&report.chart);
     if let Some(grid) = table {
         let columns = grid.columns.iter().map(|column| desk.tell(column)).collect();
         card.table = Some(Table { columns, rows: grid.rows.clone() });

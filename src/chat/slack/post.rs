@@ -2,6 +2,7 @@
 //! through. Knows nothing of what a message looks like.
 
 use minijinja::context;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -10,18 +11,34 @@ use super::fault::Fault;
 use super::files::TextFile;
 use super::find::{EVENT, Search};
 use super::render::{self, Overflow, Rendered};
-use super::{Slack, whisper};
+use super::{Api, Slack, whisper};
 use crate::domain::digest;
 
 /// Slack's refusals to let us look into a channel that we may post in.
 const BLIND: &[&str] = &["missing_scope", "not_in_channel", "channel_not_found", "thread_not_found"];
 
-/// A message as `chat.postMessage` and `chat.update` take it.
+/// Slack's refusals of blocks, as where it does not know their kind.
+const SHAPE: &[&str] = &["invalid_blocks", "invalid_blocks_format"];
+
+/// What is seen, and where.
+#[derive(Serialize)]
+struct Whole<'a, A> {
+    text: &'a str,
+    blocks: &'a [slack_morphism::prelude::SlackBlock],
+    #[serde(flatten)]
+    around: &'a A,
+}
+
+impl<'a, A> Whole<'a, A> {
+    fn new(rendered: &'a Rendered, around: &'a A) -> Self {
+        Self { text: &rendered.text, blocks: &rendered.blocks, around }
+    }
+}
+
+/// What `chat.postMessage` and `chat.update` take beside it.
 #[derive(Serialize)]
 struct Written<'a> {
     channel: &'a str,
-    text: &'a str,
-    blocks: &'a [slack_morphism::prelude::SlackBlock],
     metadata: Value,
     link_names: bool,
     unfurl_links: bool,
@@ -38,11 +55,9 @@ struct Posted {
 }
 
 impl<'a> Written<'a> {
-    fn new(channel: &'a str, marker: &str, rendered: &'a Rendered) -> Self {
+    fn new(channel: &'a str, marker: &str) -> Self {
         Self {
             channel,
-            text: &rendered.text,
-            blocks: &rendered.blocks,
             metadata: json!({"event_type": EVENT, "event_payload": {"id": marker}}),
             link_names: false,
             unfurl_links: false,
@@ -57,24 +72,22 @@ impl Slack {
     /// Posts a message, or finds it posted; then its overflow. Where the overflow does not come through, the message
     /// counts as not delivered, so that it is tried again, and found.
     pub(super) async fn put(&self, out: &Outgoing<'_>) -> Result<String, ChatError> {
-        let rendered = render::message(out);
+        let mut rendered = render::message(out);
         if let Some(identity) = out.whisper_to {
-            return whisper::whisper(&self.api, out, identity, &rendered).await;
+            return whisper::whisper(&self.api, out, identity, rendered).await;
         }
         let found = if out.again { self.find(out).await? } else { None };
         let ts = match found {
             // What came through may be an older state of it.
             Some(ts) => {
-                self.update(&ts, out, &rendered).await.map_err(|fault| undecided(&fault, out))?;
+                self.update(&ts, out, &mut rendered).await.map_err(|fault| undecided(&fault, out))?;
                 ts
             }
             None => {
                 self.pace.post(out.channel)?;
-                let written =
-                    Written { thread_ts: out.thread, ..Written::new(out.channel, out.id.as_str(), &rendered) };
-                let posted: Posted =
-                    self.api.post("chat.postMessage", &written).await.map_err(|fault| fault.said(out.words))?;
-                posted.ts
+                let around = Written { thread_ts: out.thread, ..Written::new(out.channel, out.id.as_str()) };
+                let posted = write::<Posted>(&self.api, "chat.postMessage", out, &mut rendered, &around).await;
+                posted.map_err(|fault| fault.said(out.words))?.ts
             }
         };
         if let Some(overflow) = &rendered.overflow {
@@ -93,8 +106,8 @@ impl Slack {
             return Ok(());
         }
         self.pace.edit(out.channel, ts)?;
-        let rendered = render::message(out);
-        self.update(ts, out, &rendered).await.map_err(|fault| match fault {
+        let mut rendered = render::message(out);
+        self.update(ts, out, &mut rendered).await.map_err(|fault| match fault {
             Fault::RateLimited(wait) => ChatError::Later(wait),
             fault => fault.said(out.words),
         })?;
@@ -108,9 +121,9 @@ impl Slack {
         Ok(())
     }
 
-    async fn update(&self, ts: &str, out: &Outgoing<'_>, rendered: &Rendered) -> Result<(), Fault> {
-        let written = Written { ts: Some(ts), ..Written::new(out.channel, out.id.as_str(), rendered) };
-        self.api.post::<Value>("chat.update", &written).await.map(drop)
+    async fn update(&self, ts: &str, out: &Outgoing<'_>, rendered: &mut Rendered) -> Result<(), Fault> {
+        let around = Written { ts: Some(ts), ..Written::new(out.channel, out.id.as_str()) };
+        write::<Value>(&self.api, "chat.update", out, rendered, &around).await.map(drop)
     }
 
     /// Our message, if an earlier try came through. Where we may not look, it is posted: rather twice than never.
@@ -149,12 +162,32 @@ impl Slack {
                 let why = fault.told(out.words);
                 let text = out.words.say("slack.no_file", context! { why, link => out.link });
                 let said = Rendered { text, blocks: Vec::new(), overflow: None };
-                let said = Written { thread_ts: Some(file.thread), ..Written::new(out.channel, &file.title, &said) };
-                self.api.post::<Value>("chat.postMessage", &said).await.map(drop)
+                let around = Written { thread_ts: Some(file.thread), ..Written::new(out.channel, &file.title) };
+                self.api.post::<Value>("chat.postMessage", &Whole::new(&said, &around)).await.map(drop)
             }
             done => done,
         };
         done.map_err(|fault| undecided(&fault, out))
+    }
+}
+
+/// Writes a message. Where Slack refuses its blocks, and there are such among them as not every Slack knows, it is
+/// written once more with lists in their stead; `rendered` then is that.
+pub(super) async fn write<T: DeserializeOwned + Send>(
+    api: &Api,
+    method: &'static str,
+    out: &Outgoing<'_>,
+    rendered: &mut Rendered,
+    around: &(impl Serialize + Sync),
+) -> Result<T, Fault> {
+    match api.post(method, &Whole::new(rendered, around)).await {
+        Err(fault) if fault.is(SHAPE) => {
+            let Some(plain) = render::plainly(out) else { return Err(fault) };
+            tracing::warn!(message = %out.id, %fault, "Slack refuses a table or a chart, and gets it as a list");
+            *rendered = plain;
+            api.post(method, &Whole::new(rendered, around)).await
+        }
+        answer => answer,
     }
 }
 

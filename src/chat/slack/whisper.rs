@@ -5,10 +5,10 @@
 
 use minijinja::context;
 use serde::{Deserialize, Serialize};
-use slack_morphism::prelude::SlackBlock;
 
 use super::super::{ChatError, Outgoing};
 use super::api::Api;
+use super::post::write;
 use super::render::Rendered;
 
 /// Opens the external id of a whisper.
@@ -19,13 +19,11 @@ pub(super) fn is_whisper(external: &str) -> bool {
     external.starts_with(WHISPER)
 }
 
-/// A message as `chat.postEphemeral` takes it.
+/// What `chat.postEphemeral` takes beside what is seen.
 #[derive(Serialize)]
 struct Written<'a> {
     channel: &'a str,
     user: &'a str,
-    text: &'a str,
-    blocks: &'a [SlackBlock],
     link_names: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     thread_ts: Option<&'a str>,
@@ -41,19 +39,13 @@ pub(super) async fn whisper(
     api: &Api,
     out: &Outgoing<'_>,
     identity: &str,
-    rendered: &Rendered,
+    mut rendered: Rendered,
 ) -> Result<String, ChatError> {
     let own = api.own().await.map_err(|fault| fault.said(out.words))?;
     let foreign = || out.words.say("slack.other_team", context! { identity, team => &own.team });
     let user = own.user_of(identity).ok_or_else(|| ChatError::Refused(foreign()))?;
-    let written = Written {
-        channel: out.channel,
-        user,
-        text: &rendered.text,
-        blocks: &rendered.blocks,
-        link_names: false,
-        thread_ts: out.thread,
-    };
-    let whispered: Whispered = api.post("chat.postEphemeral", &written).await.map_err(|fault| fault.said(out.words))?;
+    let around = Written { channel: out.channel, user, link_names: false, thread_ts: out.thread };
+    let whispered: Whispered =
+        write(api, "chat.postEphemeral", out, &mut rendered, &around).await.map_err(|fault| fault.said(out.words))?;
     Ok(format!("{WHISPER}{}", whispered.message_ts))
 }

@@ -2,6 +2,7 @@
 //! declare, and tells everything that is wrong. An empty text was told of before, and is passed over.
 
 mod approvals;
+mod aws;
 mod hooks;
 mod packs;
 mod people;
@@ -69,6 +70,7 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
     let public_url = check.server(&written.server);
     let (store_url, store_wait) = check.store(written.store);
     check.log(&written.log, &written.docker);
+    let aws = check.aws(written.aws);
     let roles = check.roles(&written.roles);
     let (people, tokens) = check.people(written.people);
     let environments = check.environments(&written.environments);
@@ -112,6 +114,8 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
         hook_secrets,
         secrets,
         docker_host: written.docker.host,
+        docker_run: written.docker.allow_run,
+        aws,
         slack,
         anchor: written.audit.anchor,
         log_json: written.log.format == LogFormat::Json,

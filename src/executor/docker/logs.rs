@@ -1,6 +1,8 @@
-//! `docker` logs: the last lines of each container, redacted before they are split, filtered or cut.
+//! `docker` logs: the last lines of each container and, for a while, those that come; redacted before they are split,
+//! filtered or cut.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bollard::query_parameters::LogsOptionsBuilder;
 use futures_util::StreamExt as _;
@@ -12,7 +14,7 @@ use super::look::count;
 use crate::clock::Timestamp;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::executor::output::{Pipe, beginning};
-use crate::executor::redact::Redactor;
+use crate::executor::redact::{Redactor, Stream};
 
 /// Lines that the `lines` fact holds, the newest.
 const LINES: usize = 1000;
@@ -28,9 +30,11 @@ pub(super) struct Wanted<'w> {
     pub(super) tail: u32,
     /// None from before.
     pub(super) since: Option<Timestamp>,
+    /// How long to go on with what comes; not at all without.
+    pub(super) follow: Option<Duration>,
 }
 
-/// Reads and filters the lines of every target, in the order of their names.
+/// Reads and filters the lines of every target: in the order of their names, or as they come where they are followed.
 pub(super) async fn read(
     engine: &Engine,
     targets: &[Container],
@@ -39,21 +43,39 @@ pub(super) async fn read(
     attempt: &mut Attempt<'_>,
 ) -> Result<Sentence, Fault> {
     let mut lines = Lines::new(wanted.pattern);
-    for target in targets {
-        lines.prefix = if targets.len() > 1 { format!("{} | ", target.name) } else { String::new() };
-        let mut stream = redactor.stream();
-        let mut frames = Box::pin(engine.docker.logs(&target.id, Some(options(wanted))));
-        while let Some(frame) = frames.next().await {
-            let frame = frame.map_err(|error| of_one(target, &error))?;
-            lines.bytes += frame.as_ref().len();
-            stream.push(frame.as_ref(), &mut |bytes| lines.push(bytes));
-        }
-        stream.finish(&mut |bytes| lines.push(bytes));
-        lines.end_of_target();
+    let prefix = |target: &Container| match targets.len() {
+        1 => String::new(),
+        _ => format!("{} | ", target.name),
+    };
+    let mut feeds: Vec<Feed<'_>> = targets
+        .iter()
+        .map(|target| Feed { prefix: prefix(target), stream: redactor.stream(), open: Vec::new() })
+        .collect();
+    let streams = targets.iter().enumerate().map(|(at, target)| {
+        engine.docker.logs(&target.id, Some(options(wanted))).map(move |frame| (at, frame)).boxed()
+    });
+    // One after the other, or all at once.
+    let mut frames = match wanted.follow {
+        None => futures_util::stream::iter(streams.collect::<Vec<_>>()).flatten().boxed(),
+        Some(_) => futures_util::stream::select_all(streams).boxed(),
+    };
+    // A year and more: what is not followed ends by itself.
+    let end = tokio::time::sleep(wanted.follow.unwrap_or(Duration::from_hours(24 * 365)));
+    tokio::pin!(end);
+    loop {
+        let next = tokio::select! {
+            next = frames.next() => next,
+            () = &mut end => None,
+        };
+        let Some((at, frame)) = next else { break };
+        let frame = frame.map_err(|error| of_one(&targets[at], &error))?;
+        lines.bytes += frame.as_ref().len();
+        feeds[at].push(frame.as_ref(), &mut lines);
+        lines.show(attempt);
     }
-    for line in &lines.kept {
-        attempt.recorder.push(Pipe::Out, line.as_bytes());
-        attempt.recorder.push(Pipe::Out, b"\n");
+    for feed in feeds {
+        feed.finish(&mut lines);
+        lines.show(attempt);
     }
     let (matches, bytes) = (lines.matches, lines.bytes);
     attempt.found("truncated", lines.kept.len() < matches || lines.cut);
@@ -69,19 +91,42 @@ pub(super) async fn read(
 
 fn options(wanted: &Wanted<'_>) -> bollard::query_parameters::LogsOptions {
     let options = LogsOptionsBuilder::default().stdout(true).stderr(true).tail(&wanted.tail.to_string());
+    let options = options.follow(wanted.follow.is_some());
     match wanted.since.map(|since| i32::try_from(since.0.div_euclid(1000))) {
         Some(Ok(since)) => options.since(since).build(),
         _ => options.build(),
     }
 }
 
-/// Splits bytes into lines and keeps the newest that match.
-struct Lines<'p> {
-    pattern: Option<&'p Regex>,
+/// What comes from one container: redacted, then split into lines.
+struct Feed<'r> {
     prefix: String,
+    stream: Stream<'r>,
     /// The line that has not ended yet.
     open: Vec<u8>,
+}
+
+impl Feed<'_> {
+    fn push(&mut self, bytes: &[u8], lines: &mut Lines<'_>) {
+        let (open, prefix) = (&mut self.open, &self.prefix);
+        self.stream.push(bytes, &mut |bytes| lines.push(bytes, open, prefix));
+    }
+
+    fn finish(mut self, lines: &mut Lines<'_>) {
+        let (open, prefix) = (&mut self.open, &self.prefix);
+        self.stream.finish(&mut |bytes| lines.push(bytes, open, prefix));
+        if !self.open.is_empty() {
+            lines.end(&self.open, &self.prefix);
+        }
+    }
+}
+
+/// Keeps the newest lines that match.
+struct Lines<'p> {
+    pattern: Option<&'p Regex>,
     kept: VecDeque<String>,
+    /// Those of them that have not been shown.
+    fresh: usize,
     size: usize,
     matches: usize,
     bytes: usize,
@@ -91,41 +136,44 @@ struct Lines<'p> {
 
 impl<'p> Lines<'p> {
     fn new(pattern: Option<&'p Regex>) -> Self {
-        let (prefix, open, kept) = (String::new(), Vec::new(), VecDeque::new());
-        Self { pattern, prefix, open, kept, size: 0, matches: 0, bytes: 0, cut: false }
+        Self { pattern, kept: VecDeque::new(), fresh: 0, size: 0, matches: 0, bytes: 0, cut: false }
     }
 
-    fn push(&mut self, bytes: &[u8]) {
+    fn push(&mut self, bytes: &[u8], open: &mut Vec<u8>, prefix: &str) {
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             let (text, ends) = part.strip_suffix(b"\n").map_or((part, false), |text| (text, true));
-            let room = text.len().min(LINE - self.open.len());
-            self.open.extend_from_slice(&text[..room]);
+            let room = text.len().min(LINE - open.len());
+            open.extend_from_slice(&text[..room]);
             self.cut |= room < text.len();
             if ends {
-                self.end();
+                self.end(&std::mem::take(open), prefix);
             }
         }
     }
 
-    fn end_of_target(&mut self) {
-        if !self.open.is_empty() {
-            self.end();
-        }
-    }
-
-    fn end(&mut self) {
-        let text = String::from_utf8_lossy(&std::mem::take(&mut self.open)).into_owned();
+    fn end(&mut self, line: &[u8], prefix: &str) {
+        let text = String::from_utf8_lossy(line);
         let text = text.trim_end_matches('\r');
         if self.pattern.is_some_and(|pattern| !pattern.is_match(text)) {
             return;
         }
         self.matches += 1;
-        let line = beginning(&format!("{}{text}", self.prefix), SHOWN).to_owned();
+        let line = beginning(&format!("{prefix}{text}"), SHOWN).to_owned();
         self.size += line.len();
         self.kept.push_back(line);
+        self.fresh += 1;
         while self.kept.len() > LINES || self.size > SHOWN {
             self.size -= self.kept.pop_front().map_or(0, |line| line.len());
         }
+    }
+
+    /// Gives on what is new.
+    fn show(&mut self, attempt: &mut Attempt<'_>) {
+        for line in self.kept.iter().skip(self.kept.len().saturating_sub(self.fresh)) {
+            attempt.recorder.push(Pipe::Out, line.as_bytes());
+            attempt.recorder.push(Pipe::Out, b"\n");
+        }
+        self.fresh = 0;
     }
 }
 
@@ -133,25 +181,30 @@ impl<'p> Lines<'p> {
 mod tests {
     use super::*;
 
+    fn feed(redactor: &Redactor) -> Feed<'_> {
+        Feed { prefix: String::new(), stream: redactor.stream(), open: Vec::new() }
+    }
+
     #[test]
     fn lines_split_over_frames_are_whole_and_the_newest_stay() {
-        let pattern = Regex::new("ERROR").unwrap();
-        let mut lines = Lines::new(Some(&pattern));
-        lines.push(b"INFO up\nERR");
-        lines.push(b"OR one\r\nERROR two");
-        lines.end_of_target();
+        let (pattern, redactor) = (Regex::new("ERROR").unwrap(), Redactor::default());
+        let (mut lines, mut one) = (Lines::new(Some(&pattern)), feed(&redactor));
+        one.push(b"INFO up\nERR", &mut lines);
+        one.push(b"OR one\r\nERROR two", &mut lines);
+        one.finish(&mut lines);
         assert_eq!(lines.kept, ["ERROR one", "ERROR two"]);
-        let mut lines = Lines::new(None);
-        (0..3000).for_each(|n| lines.push(format!("line {n}\n").as_bytes()));
+        let (mut lines, mut one) = (Lines::new(None), feed(&redactor));
+        (0..3000).for_each(|n| one.push(format!("line {n}\n").as_bytes(), &mut lines));
         assert_eq!((lines.kept.len(), lines.matches), (LINES, 3000));
         assert_eq!(lines.kept.back().unwrap(), "line 2999");
     }
 
     #[test]
     fn one_endless_line_does_not_fill_memory() {
-        let mut lines = Lines::new(None);
-        (0..1000).for_each(|_| lines.push(&[b'x'; 1000]));
-        lines.push(b"\nnext\n");
+        let redactor = Redactor::default();
+        let (mut lines, mut one) = (Lines::new(None), feed(&redactor));
+        (0..1000).for_each(|_| one.push(&[b'x'; 1000], &mut lines));
+        one.push(b"\nnext\n", &mut lines);
         assert_eq!((lines.kept[0].len(), lines.kept[1].as_str(), lines.cut), (LINE, "next", true));
     }
 }

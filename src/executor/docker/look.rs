@@ -1,16 +1,17 @@
-//! `docker` ps, inspect and stats: what the engine knows of containers, as facts.
+//! `docker` ps, inspect and env: what the engine knows of containers, as facts.
 
 use std::collections::BTreeSet;
 
-use bollard::models::{ContainerInspectResponse, ContainerStatsResponse};
-use bollard::query_parameters::StatsOptionsBuilder;
-use futures_util::StreamExt as _;
+use bollard::models::{ContainerInspectResponse, HostConfig};
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
 use super::Attempt;
+use super::disk::size;
 use super::engine::{Container, Engine, Fault, of_one};
+use crate::domain::figure::Grid;
 use crate::domain::sentence::{Sentence, sentence};
+use crate::executor::listed;
 
 /// Most containers that are listed one by one; `total` counts all.
 const LISTED: usize = 200;
@@ -27,6 +28,18 @@ pub(super) fn list(found: &[Container], attempt: &mut Attempt<'_>) -> Sentence {
     attempt.found("total", found.len());
     attempt.found("running", running);
     attempt.found("unhealthy", unhealthy);
+    let row = |one: &Container| {
+        let service = one.service.clone().unwrap_or_default();
+        vec![one.name.clone(), service, one.health().to_owned(), one.status.clone(), one.image.clone()]
+    };
+    let columns = [
+        "action.docker_column_name",
+        "action.docker_column_service",
+        "action.docker_column_health",
+        "action.docker_column_status",
+        "action.docker_column_image",
+    ];
+    attempt.table = Some(Grid::new(columns.map(Sentence::new).to_vec(), found.iter().map(row)));
     sentence!("action.docker_listed", running, total => found.len(), unhealthy)
 }
 
@@ -42,12 +55,33 @@ pub(super) async fn inspect(
         Ok(state(target, answer))
     });
     let states: Vec<Value> = try_join_all(asked).await?;
+    let text = |state: &Value, fact: &str| match &state[fact] {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    };
+    let row = |state: &Value| {
+        let memory = state["memory_limit"].as_i64().map_or_else(|| "-".to_owned(), size);
+        let [name, status, health, cpus] = ["name", "state", "health", "cpus"].map(|fact| text(state, fact));
+        vec![name, status, health, text(state, "restarts"), text(state, "oom_killed"), memory, cpus]
+    };
+    let columns = [
+        "action.docker_column_name",
+        "action.docker_column_state",
+        "action.docker_column_health",
+        "action.docker_column_restarts",
+        "action.docker_column_oom_killed",
+        "action.docker_column_memory_limit",
+        "action.docker_column_cpus",
+    ];
+    attempt.table = Some(Grid::new(columns.map(Sentence::new).to_vec(), states.iter().map(row)));
     attempt.found("containers", states);
     Ok(sentence!("action.docker_inspected", what => count(targets)))
 }
 
 fn state(target: &Container, answer: ContainerInspectResponse) -> Value {
     let state = answer.state.unwrap_or_default();
+    let host = answer.host_config.unwrap_or_default();
     json!({
         "name": target.name,
         "service": target.service,
@@ -59,61 +93,53 @@ fn state(target: &Container, answer: ContainerInspectResponse) -> Value {
         "oom_killed": state.oom_killed,
         "image": target.image,
         "image_id": answer.image,
+        "memory_limit": host.memory.filter(|limit| *limit > 0),
+        "cpus": processors(&host),
+        "networks": target.networks,
     })
 }
 
-/// Facts of each one's use of processor and memory, over about a second.
-pub(super) async fn stats(
+/// Which of the named variables each target was started with. Values are looked at here and go nowhere.
+pub(super) async fn env(
     engine: &Engine,
     targets: &[Container],
+    names: &[String],
     attempt: &mut Attempt<'_>,
 ) -> Result<Sentence, Fault> {
-    let options = StatsOptionsBuilder::default().stream(false).one_shot(false).build();
-    let asked = targets.iter().map(async |target| {
-        let first = Box::pin(engine.docker.stats(&target.id, Some(options.clone()))).next().await;
-        match first {
-            Some(Ok(answer)) => Ok(usage(target, &answer)),
-            Some(Err(error)) => Err(of_one(target, &error)),
-            None => Err(Fault::Failed(sentence!("action.docker_no_stats", name => &target.name))),
+    let (mut empty, mut missing) = (BTreeSet::new(), BTreeSet::new());
+    for target in targets {
+        let answer = engine.docker.inspect_container(&target.id, None).await;
+        let config = answer.map_err(|error| of_one(target, &error))?.config.unwrap_or_default();
+        let env = config.env.unwrap_or_default();
+        for name in names {
+            let value = env.iter().find_map(|line| line.strip_prefix(name.as_str())?.strip_prefix('='));
+            match value {
+                None => drop(missing.insert(name.as_str())),
+                Some("") => drop(empty.insert(name.as_str())),
+                Some(_) => {}
+            }
         }
-    });
-    let usages: Vec<Value> = try_join_all(asked).await?;
-    attempt.found("containers", usages);
-    Ok(sentence!("action.docker_measured", what => count(targets)))
+    }
+    let lacks = |name: &&String| missing.contains(name.as_str()) || empty.contains(name.as_str());
+    let lacking: Vec<&String> = names.iter().filter(lacks).collect();
+    attempt.found("set", names.iter().filter(|name| !lacks(name)).cloned().collect::<Vec<_>>());
+    attempt.found("complete", lacking.is_empty());
+    let line = match lacking.as_slice() {
+        [] => sentence!("action.docker_env_complete", count => names.len(), what => count(targets)),
+        lacking => sentence!("action.docker_env_lacks", names => listed(lacking), what => count(targets)),
+    };
+    attempt.found("empty", empty.into_iter().collect::<Vec<_>>());
+    attempt.found("missing", missing.into_iter().collect::<Vec<_>>());
+    Ok(line)
 }
 
-/// The same arithmetic as `docker stats`.
-fn usage(target: &Container, answer: &ContainerStatsResponse) -> Value {
-    let memory = answer.memory_stats.as_ref();
-    let cached = memory.and_then(|memory| memory.stats.as_ref()).and_then(|stats| {
-        // The name under the first and the second generation of control groups.
-        stats.get("total_inactive_file").or_else(|| stats.get("inactive_file")).copied()
-    });
-    let used = memory.and_then(|memory| memory.usage).map(|usage| usage.saturating_sub(cached.unwrap_or(0)));
-    let limit = memory.and_then(|memory| memory.limit);
-    let percent = used.zip(limit).filter(|(_, limit)| *limit > 0).map(|(used, limit)| share(used, limit, 1));
-    json!({
-        "name": target.name,
-        "service": target.service,
-        "cpu_percent": cpu(answer),
-        "memory_bytes": used,
-        "memory_limit": limit,
-        "memory_percent": percent,
-    })
-}
-
-fn cpu(answer: &ContainerStatsResponse) -> Option<f64> {
-    let (now, before) = (answer.cpu_stats.as_ref()?, answer.precpu_stats.as_ref()?);
-    let spent = |stats: &bollard::models::ContainerCpuStats| stats.cpu_usage.as_ref()?.total_usage;
-    let used = spent(now)?.saturating_sub(spent(before)?);
-    let system = now.system_cpu_usage?.saturating_sub(before.system_cpu_usage?);
-    (system > 0).then(|| share(used, system, now.online_cpus.unwrap_or(1)))
-}
-
-/// In percent, to two decimals.
-#[allow(clippy::cast_precision_loss)] // far below 2^53
-fn share(part: u64, whole: u64, times: u32) -> f64 {
-    (part as f64 / whole as f64 * f64::from(times) * 10_000.0).round() / 100.0
+/// How many processors a container may use, where there is a limit.
+pub(super) fn processors(host: &HostConfig) -> Option<f64> {
+    let some = |limit: Option<i64>| limit.filter(|limit| *limit > 0).and_then(|limit| i32::try_from(limit).ok());
+    let nano = host.nano_cpus.filter(|nano| *nano > 0);
+    let nano =
+        nano.and_then(|nano| i32::try_from(nano / 10_000_000).ok()).map(|hundredths| f64::from(hundredths) / 100.0);
+    nano.or_else(|| Some(f64::from(some(host.cpu_quota)?) / f64::from(some(host.cpu_period)?)))
 }
 
 pub(super) fn count(targets: &[Container]) -> Sentence {

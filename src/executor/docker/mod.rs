@@ -1,23 +1,38 @@
-//! `docker`: a fixed set of verbs on containers chosen by compose labels or by name. Never a bind, a privilege, an
-//! image or a name in a path of the engine's: whoever may write a runbook is not thereby root on the host.
+//! `docker`: a fixed set of verbs on containers chosen by compose labels or by name, and on what the engine keeps beside
+//! them. Never a directory of the host, a privilege, or a name from outside in a path of the engine's: whoever may write
+//! a runbook is not thereby root on the host.
 
 mod change;
+mod disk;
+mod down;
 mod engine;
 mod exec;
 mod fields;
+mod healthy;
+mod job;
 mod logs;
 mod look;
+mod network;
+mod oneoff;
+mod plan;
+mod prune;
+mod raw;
+mod stats;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use self::engine::{Container, Engine, Fault};
-pub use self::fields::Verb;
-use self::fields::{Fields, Job, Selector};
+pub(super) use self::engine::{Container, Engine, Fault};
+use self::fields::Fields;
+use self::job::Job;
+pub(super) use self::job::Selector;
+pub use self::job::Verb;
 use super::output::Recorder;
-use super::{Action, ActionSpec, StepContext, Tools, command_line, listed, read, schema_of};
+use super::value::SecretText;
+use super::{Action, ActionSpec, StepContext, Tools, listed, read, schema_of};
+use crate::domain::figure::Grid;
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
 use crate::domain::sentence::{Sentence, sentence};
@@ -26,7 +41,7 @@ use crate::domain::step::{Outcome, Report};
 /// Its row in the table.
 pub(super) const SPEC: ActionSpec = ActionSpec {
     name: "docker",
-    summary: "Looks at containers, reads their logs, restarts, stops and starts them, runs a program in one.",
+    summary: "Looks at containers, networks and disk use, changes containers, removes what is unused, runs programs.",
     example: "do: logs\nproject: shop\nservice: api\npattern: ERROR|WARN\nsince: 15m\n",
     schema: schema_of::<Fields>,
     parse: |with| {
@@ -52,6 +67,8 @@ pub async fn version(tools: &Tools) -> Result<String, Sentence> {
 const TARGETS: usize = 20;
 /// How long a plan waits for the engine.
 const PLANNING: Duration = Duration::from_secs(10);
+/// How long what is left of a container of its own may take to be removed.
+const CLEARING: Duration = Duration::from_secs(10);
 /// Bytes of standard output that are read for facts.
 const READ: usize = 1024 * 1024;
 
@@ -64,9 +81,12 @@ struct DockerStep {
 /// What an attempt has found so far; it outlives one that is stopped.
 struct Attempt<'r> {
     facts: Map<String, Value>,
+    table: Option<Grid>,
     recorder: Recorder<'r>,
     /// Whether something was sent whose end nobody has heard of.
     sent: bool,
+    /// Whether a container of its own may be left.
+    leftover: bool,
 }
 
 impl Attempt<'_> {
@@ -78,51 +98,33 @@ impl Attempt<'_> {
 #[async_trait]
 impl Action for DockerStep {
     fn effect(&self, declared: Option<Effect>) -> Result<Effect, Sentence> {
-        let verb = self.job.verb();
-        match (verb.effect(), declared) {
+        let verb = self.job.verb().as_str();
+        let writes = matches!(&self.job, Job::Run(one) if one.mounts.iter().any(|mount| mount.write));
+        match (self.job.effect(), declared) {
             (None, None) => Err(sentence!("action.docker_exec_effect")),
+            (None, Some(Effect::Read)) if writes => Err(sentence!("action.docker_run_effect")),
             (Some(least), Some(declared)) if declared < least => {
                 let (declared, least) = (declared.as_str(), least.as_str());
-                Err(sentence!("action.docker_effect", verb => verb.as_str(), declared, least))
+                Err(sentence!("action.docker_effect", verb, declared, least))
             }
             (least, declared) => Ok(declared.or(least).unwrap_or(Effect::Read)),
         }
     }
 
+    fn secrets(&self) -> Vec<String> {
+        match &self.job {
+            Job::Run(one) => one.env.values().filter_map(SecretText::secret).map(str::to_owned).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     async fn plan(&self, tools: &Tools) -> Result<Plan, Sentence> {
-        let verb = self.job.verb();
-        let looks = verb.effect() == Some(Effect::Read);
-        // What only looks is planned without looking: containers come and go, and no approval hangs on them.
-        let targets = if looks { Vec::new() } else { self.targets(tools).await? };
-        let names = targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>().join(", ");
-        let mut exact = self.job.exact();
-        exact["do"] = json!(verb);
-        exact["selector"] = json!(self.selector);
-        exact["targets"] = targets.iter().map(|c| json!({"id": c.id, "name": c.name, "image": c.image_id})).collect();
-        let target = match looks {
-            true => self.selector.named(),
-            false => sentence!("action.docker_targets", count => targets.len(), names => names.as_str()),
-        };
-        let of = target.clone();
-        let line = match &self.job {
-            Job::Ps => sentence!("action.docker_ps", of),
-            Job::Inspect => sentence!("action.docker_inspect", of),
-            Job::Stats => sentence!("action.docker_stats", of),
-            Job::Logs { pattern: Some(pattern), .. } => {
-                sentence!("action.docker_grep", of, pattern => pattern.as_str())
-            }
-            Job::Logs { pattern: None, .. } => sentence!("action.docker_logs", of),
-            Job::Restart { .. } | Job::Stop { .. } | Job::Start => change::change(&self.job, &names),
-            Job::Exec { argv, .. } => {
-                sentence!("action.docker_exec", names, argv => command_line(argv.iter().map(String::as_str))?)
-            }
-        };
-        Ok(Plan { action: SPEC.name.to_owned(), effect: verb.effect().unwrap_or(Effect::Read), target, line, exact })
+        self.planned(tools).await
     }
 
     async fn run(&self, cx: &StepContext) -> Outcome {
-        let recorder = Recorder::new(&cx.tools.redactor, READ);
-        let mut attempt = Attempt { facts: Map::new(), recorder, sent: false };
+        let recorder = Recorder::watched(cx, READ);
+        let mut attempt = Attempt { facts: Map::new(), table: None, recorder, sent: false, leftover: false };
         let done = tokio::select! {
             biased;
             () = cx.cancel.cancelled() => Err(sentence!("action.cancelled")),
@@ -130,44 +132,41 @@ impl Action for DockerStep {
                 done.map_err(|_| cx.not_finished())
             }
         };
+        if attempt.leftover {
+            // Cancelled or not: it must not stay. What cannot be removed now, the next of its kind removes.
+            let clear = async { oneoff::clear(&Engine::reach(&cx.tools, CLEARING).await?, cx).await };
+            let cleared = tokio::time::timeout(CLEARING, clear).await;
+            attempt.found("left_behind", !matches!(cleared, Ok(Ok(()))));
+        }
         let sent = attempt.sent;
         let recorded = attempt.recorder.finish();
-        if let Job::Exec { .. } = self.job {
+        if let Job::Exec { .. } | Job::Run(_) = self.job {
             exec::facts(&mut attempt.facts, &recorded);
         }
         let output = (recorded.output.bytes > 0).then_some(recorded.output);
-        let report = |line| Report { output, ..Report::new(Value::Object(attempt.facts), line) };
+        let (facts, table) = (Value::Object(attempt.facts), attempt.table);
+        let report = |line| Report { output, table, ..Report::new(facts, line) };
         match done {
             Ok(Ok(line)) => Outcome::Done(report(line)),
             Ok(Err(Fault::Failed(why))) => Outcome::Failed(report(why)),
             Ok(Err(Fault::Lost(why))) => cx.half_way(report(why)),
-            Err(why) if sent => cx.half_way(report(sentence!("action.docker_half_way", why))),
+            Err(why) if sent && !matches!(self.job, Job::Run(_)) => {
+                cx.half_way(report(sentence!("action.docker_half_way", why)))
+            }
+            Err(why) if sent => cx.half_way(report(why)),
             Err(why) => Outcome::Failed(report(why)),
         }
     }
 }
 
 impl DockerStep {
-    /// The containers that it acts on now.
-    async fn targets(&self, tools: &Tools) -> Result<Vec<Container>, Sentence> {
-        let look = async {
-            let engine = Engine::reach(tools, PLANNING).await?;
-            self.pick(engine.containers(&self.selector).await?)
-        };
-        match tokio::time::timeout(PLANNING, look).await {
-            Ok(Ok(targets)) => Ok(targets),
-            Ok(Err(Fault::Failed(why) | Fault::Lost(why))) => Err(why),
-            Err(_) => Err(sentence!("action.docker_slow", seconds => PLANNING.as_secs())),
-        }
-    }
-
-    /// Of the containers that the selector means, those that the verb is for.
+    /// Of the containers that the selector means, those that the verb is for, in the order in which they are taken.
     fn pick(&self, mut found: Vec<Container>) -> Result<Vec<Container>, Fault> {
         if let Job::Ps = self.job {
             return Ok(found);
         }
         let selector = self.selector.named();
-        let running = matches!(self.job, Job::Exec { .. } | Job::Stats);
+        let running = self.job.wants_running();
         found.retain(|container| container.runs() || !running);
         let names = || found.iter().map(|container| container.name.as_str()).collect::<Vec<_>>().join(", ");
         let wrong = match found.len() {
@@ -177,25 +176,72 @@ impl DockerStep {
                 sentence!("action.docker_not_one", selector, names => names())
             }
             count if count > TARGETS => sentence!("action.docker_too_many", selector, count, limit => TARGETS),
-            _ => return Ok(found),
+            _ => {
+                if let Job::Restart { .. } | Job::Start | Job::Stop { .. } = self.job {
+                    engine::dependencies_first(&mut found);
+                }
+                if let Job::Stop { .. } = self.job {
+                    found.reverse();
+                }
+                return Ok(found);
+            }
         };
         Err(Fault::Failed(wrong))
     }
 
     async fn attempt(&self, cx: &StepContext, attempt: &mut Attempt<'_>) -> Result<Sentence, Fault> {
         let engine = Engine::reach(&cx.tools, cx.timeout).await?;
-        let targets = self.pick(engine.containers(&self.selector).await?)?;
         match &self.job {
-            Job::Ps => Ok(look::list(&targets, attempt)),
-            Job::Inspect => look::inspect(&engine, &targets, attempt).await,
-            Job::Stats => look::stats(&engine, &targets, attempt).await,
-            Job::Logs { pattern, tail, since } => {
-                let since = since.map(|seconds| cx.started_at.before(Duration::from_secs(seconds)));
-                let wanted = logs::Wanted { pattern: pattern.as_ref(), tail: *tail, since };
-                logs::read(&engine, &targets, &wanted, &cx.tools.redactor, attempt).await
+            Job::Df => return disk::df(&engine, attempt).await,
+            Job::Prune { .. } => return prune::all(&engine, &cx.planned, attempt).await,
+            Job::Network { network: Some(name) } => return network::members(&engine, name, attempt).await,
+            Job::Run(_) if !cx.tools.docker_run => return Err(Fault::Failed(sentence!("action.docker_run_closed"))),
+            Job::Run(one) => return oneoff::run(&engine, one, cx, attempt).await,
+            Job::Down { volumes, grace } => {
+                let project = down::project(&engine, self.project(), *volumes).await?;
+                return project.remove(&engine, (&cx.planned, *grace, *volumes), attempt).await;
             }
-            Job::Restart { .. } | Job::Stop { .. } | Job::Start => {
-                let done = change::all(&engine, &targets, &self.job, attempt).await?;
+            Job::WaitHealthy { within } => {
+                // Before the step's own time is up: this one can say who is not well.
+                let within = Duration::from_secs(*within).min(cx.timeout.saturating_sub(Duration::from_secs(1)));
+                return healthy::wait(&engine, &self.selector, within, attempt).await;
+            }
+            _ => {}
+        }
+        let found = engine.containers(&self.selector).await?;
+        if let Job::ScaleDown { replicas, grace } = &self.job {
+            let (previous, targets) = down::beyond(found, *replicas);
+            plan::unchanged(&cx.planned, &targets)?;
+            return down::scale(&engine, (previous, &targets), *grace, attempt).await;
+        }
+        let targets = self.pick(found)?;
+        if self.job.effect() != Some(Effect::Read) {
+            plan::unchanged(&cx.planned, &targets)?;
+        }
+        self.on(&engine, &targets, cx, attempt).await
+    }
+
+    /// What is done to, or asked of, these containers.
+    async fn on(
+        &self,
+        engine: &Engine,
+        targets: &[Container],
+        cx: &StepContext,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<Sentence, Fault> {
+        match &self.job {
+            Job::Inspect => look::inspect(engine, targets, attempt).await,
+            Job::Env { names } => look::env(engine, targets, names, attempt).await,
+            Job::Stats { span } => stats::measure(engine, targets, *span, attempt).await,
+            Job::Network { .. } => Ok(network::shared(targets, attempt)),
+            Job::Logs { pattern, tail, since, follow } => {
+                let since = since.map(|seconds| cx.started_at.before(Duration::from_secs(seconds)));
+                let follow = follow.map(Duration::from_secs);
+                let wanted = logs::Wanted { pattern: pattern.as_ref(), tail: *tail, since, follow };
+                logs::read(engine, targets, &wanted, &cx.tools.redactor, attempt).await
+            }
+            Job::Restart { .. } | Job::Stop { .. } | Job::Start | Job::Limit { .. } => {
+                let done = change::all(engine, targets, &self.job, attempt).await?;
                 // What it looks like now, where the engine says so.
                 if let Ok(now) = engine.containers(&self.selector).await {
                     look::list(&now, attempt);
@@ -203,13 +249,22 @@ impl DockerStep {
                 Ok(done)
             }
             Job::Exec { argv, ok } => {
-                let [target] = targets.as_slice() else {
+                let [target] = targets else {
                     let names = targets.iter().map(|target| target.name.as_str()).collect::<Vec<_>>();
                     let selector = self.selector.named();
                     return Err(Fault::Failed(sentence!("action.docker_not_one", selector, names => listed(&names))));
                 };
-                exec::run(&engine, target, (argv, ok), attempt).await
+                exec::run(engine, target, (argv, ok), attempt).await
             }
+            _ => Ok(look::list(targets, attempt)),
+        }
+    }
+
+    /// The project's name, for verbs that are for a whole one.
+    fn project(&self) -> &str {
+        match &self.selector {
+            Selector::Compose { project: Some(project), .. } => project,
+            _ => "",
         }
     }
 }

@@ -1,20 +1,16 @@
 //! The HTTP client of actions: no proxy from the environment, no redirect to another host, no connection to
 //! addresses that hand out a machine's own credentials. Knows nothing of steps.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::{Attempt, Policy};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 
 use crate::domain::sentence::{Sentence, sentence};
+use crate::executor::net::{CONNECT, forbidden, lookup, refusal, trust};
 
-/// Longest wait for a connection, TLS included.
-pub(super) const CONNECT: Duration = Duration::from_secs(10);
 /// Redirects that are followed on the same host.
 const REDIRECTS: usize = 5;
 
@@ -23,23 +19,19 @@ const REDIRECTS: usize = 5;
 #[must_use]
 pub fn client() -> &'static reqwest::Client {
     static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
-    CLIENT.get_or_init(|| build(false, &[]).expect("a client without extra authorities can be built"))
+    CLIENT.get_or_init(|| build(false, &[], None).expect("a client without extra authorities can be built"))
 }
 
-/// A client that follows redirects on the same host, or trusts further authorities (PEM).
+/// A client that follows redirects on the same host, trusts further authorities (PEM), or shows a certificate.
 ///
 /// # Errors
-/// When the authorities cannot be read.
-pub(super) fn build(follow: bool, authorities: &[u8]) -> Result<reqwest::Client, Sentence> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    for certificate in CertificateDer::pem_slice_iter(authorities) {
-        let added = certificate.map_err(|error| error.to_string()).map(|der| roots.add(der));
-        added
-            .and_then(|added| added.map_err(|error| error.to_string()))
-            .map_err(|why| sentence!("action.http_bad_authority", why))?;
-    }
-    let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+/// When the authorities cannot be read, or the certificate and its key do not fit.
+pub(super) fn build(
+    follow: bool,
+    authorities: &[u8],
+    identity: Option<trust::Identity>,
+) -> Result<reqwest::Client, Sentence> {
+    let tls = trust::config(authorities, identity)?;
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .dns_resolver(Arc::new(Guarded))
@@ -57,7 +49,7 @@ pub(super) fn build(follow: bool, authorities: &[u8]) -> Result<reqwest::Client,
 ///
 /// # Errors
 /// Not http or https, no host, a password in it, or a forbidden address.
-pub(super) fn url(text: &str) -> Result<Url, Sentence> {
+pub(in crate::executor) fn url(text: &str) -> Result<Url, Sentence> {
     let url = Url::parse(text).map_err(|error| sentence!("action.http_no_url", text, why => error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(sentence!("action.http_scheme", text));
@@ -71,24 +63,9 @@ pub(super) fn url(text: &str) -> Result<Url, Sentence> {
     }
 }
 
-/// The addresses of a URL's host, none of them forbidden.
-pub(super) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, Sentence> {
-    let found = tokio::net::lookup_host((host, port)).await;
-    let found = found.map_err(|error| sentence!("action.http_no_address", host, why => error.to_string()))?;
-    let found: Vec<SocketAddr> = found.collect();
-    match found.iter().any(|address| forbidden(address.ip())) {
-        true => Err(refusal(host)),
-        false => Ok(found),
-    }
-}
-
-fn refusal(what: &str) -> Sentence {
-    sentence!("action.http_link_local", what)
-}
-
 /// Why there is no answer: what we refused ourselves, or else the sentence `key` with the error and everything that
 /// led to it; without the URL, which the plan shows.
-pub(super) fn why(error: reqwest::Error, key: &'static str) -> Sentence {
+pub(in crate::executor) fn why(error: reqwest::Error, key: &'static str) -> Sentence {
     let error = error.without_url();
     let mut line = error.to_string();
     let mut cause = std::error::Error::source(&error);
@@ -106,24 +83,6 @@ pub(super) fn why(error: reqwest::Error, key: &'static str) -> Sentence {
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?}")]
 struct Refused(Sentence);
-
-/// Link-local addresses in every spelling, and the metadata service's other address. Loopback and private networks
-/// are where operations happen, and are allowed.
-fn forbidden(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, e, f, high, low] = v6.segments();
-            let inner = [high, low].map(u16::to_be_bytes).concat();
-            // Mapped (::ffff:), compatible (::) and translated (64:ff9b::) hold an IPv4 address at their end.
-            let holds_v4 = matches!((a, b, c, d, e, f), (0, 0, 0, 0, 0, 0 | 0xffff) | (0x64, 0xff9b, 0, 0, 0, 0));
-            v6.is_unicast_link_local()
-                || (a, b) == (0xfd00, 0xec2)
-                || (a, b) == (0x2002, 0xa9fe)
-                || (holds_v4 && inner.starts_with(&[169, 254]))
-        }
-    }
-}
 
 /// The address that a URL names outright: no resolver is asked for those.
 fn literal(url: &Url) -> Option<IpAddr> {
@@ -193,12 +152,6 @@ mod tests {
         for text in ["ftp://x/", "file:///etc/passwd", "/health", "http://", "http://ana:pw@x/", "http://ana@x/", "x"] {
             assert!(url(text).is_err(), "{text}");
         }
-    }
-
-    #[tokio::test]
-    async fn the_resolver_refuses_what_a_name_hides() {
-        let error = lookup("169.254.169.254", 80).await.unwrap_err();
-        assert_eq!(error, refusal("169.254.169.254"));
     }
 
     #[tokio::test]

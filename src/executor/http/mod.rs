@@ -1,7 +1,7 @@
 //! `http`: one request to a service. Facts are what came back; expectations judge them.
 
-mod certificate;
-mod client;
+pub(super) mod api;
+pub(super) mod client;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -12,9 +12,12 @@ use reqwest::{Request, Response, Url};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::net::certificate::Described;
+use super::net::{Endpoint, handshake, trust};
 use super::output::beginning;
 use super::value::{SecretText, Text};
 use super::{Action, ActionSpec, StepContext, Tools, read, schema_of};
+use crate::clock::Timestamp;
 use crate::domain::digest::sha256;
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
@@ -23,6 +26,7 @@ use crate::domain::step::{Outcome, Report};
 use crate::domain::text_enum;
 
 pub use client::client;
+pub(super) use client::url as client_url;
 
 /// Its row in the table.
 pub(super) const SPEC: ActionSpec = ActionSpec {
@@ -107,6 +111,12 @@ struct Http {
     /// A PEM file with further certificate authorities to trust, an absolute path.
     #[serde(default)]
     authority: Option<Text>,
+    /// A PEM file with a certificate to show to the server, an absolute path; with `client_key`.
+    #[serde(default)]
+    client_certificate: Option<Text>,
+    /// The PEM file with its key.
+    #[serde(default)]
+    client_key: Option<Text>,
     /// Statuses that are no failure. Without: any for a step that only reads, 200 to 299 for one that changes.
     #[serde(default)]
     ok: Option<Vec<u16>>,
@@ -136,7 +146,7 @@ impl Action for Http {
 
     async fn plan(&self, _tools: &Tools) -> Result<Plan, Sentence> {
         let url = client::url(&self.url.0)?;
-        let authority = self.authority().await?;
+        let authority = trust::authority(self.authority.as_ref()).await?;
         Ok(Plan {
             action: SPEC.name.to_owned(),
             effect: Effect::Read, // at least; a POST may be a search, so the step says it
@@ -151,6 +161,8 @@ impl Action for Http {
                 "follow": self.follow,
                 "tls": self.tls,
                 "authority_sha256": authority.as_deref().map(sha256),
+                "client_certificate": self.client_certificate.as_ref().map(|path| &path.0),
+                "client_key": self.client_key.as_ref().map(|path| &path.0),
                 "ok": self.ok,
             }),
         })
@@ -190,6 +202,9 @@ impl Http {
         if self.body.is_some() && self.json.is_some() {
             return Err(sentence!("action.http_two_bodies"));
         }
+        if self.client_certificate.is_some() != self.client_key.is_some() {
+            return Err(sentence!("action.tls_half_identity"));
+        }
         // Only what is a URL for certain; the rest may come from an argument, and is judged by the plan.
         if self.url.0.contains("://") {
             client::url(&self.url.0)?;
@@ -210,22 +225,19 @@ impl Http {
         }
     }
 
-    async fn authority(&self) -> Result<Option<Vec<u8>>, Sentence> {
-        let Some(Text(path)) = &self.authority else { return Ok(None) };
-        let file = tokio::fs::read(path).await;
-        file.map(Some).map_err(|error| sentence!("action.http_no_authority", path, why => error.to_string()))
-    }
-
     async fn exchange(&self, cx: &StepContext, facts: &mut Map<String, Value>) -> Result<(), Fault> {
         let url = client::url(&self.url.0).map_err(Fault::Before)?;
         let request = self.request(url.clone(), cx).map_err(Fault::Before)?;
-        let client = match self.authority().await.map_err(Fault::Before)? {
-            None if !self.follow => client().clone(),
-            authority => client::build(self.follow, &authority.unwrap_or_default()).map_err(Fault::Before)?,
+        let authority = trust::authority(self.authority.as_ref()).await.map_err(Fault::Before)?;
+        let identity = trust::identity(self.client_certificate.as_ref(), self.client_key.as_ref()).await;
+        let client = match (authority, identity.map_err(Fault::Before)?) {
+            (None, None) if !self.follow => client().clone(),
+            (authority, identity) => {
+                client::build(self.follow, &authority.unwrap_or_default(), identity).map_err(Fault::Before)?
+            }
         };
         if self.tls && url.scheme() == "https" {
-            let certificate = certificate::look(&url, cx.started_at).await.map_err(Fault::Before)?;
-            facts.insert("tls".to_owned(), certificate);
+            facts.insert("tls".to_owned(), certificate(&url, cx.started_at).await.map_err(Fault::Before)?);
         }
         let start = Instant::now();
         let response =
@@ -269,18 +281,7 @@ impl Http {
         cx: &StepContext,
         facts: &mut Map<String, Value>,
     ) -> Result<(), Fault> {
-        let mut bytes = Vec::new();
-        let mut truncated = false;
-        while let Some(chunk) =
-            response.chunk().await.map_err(|error| Fault::After(client::why(error, "action.http_broken")))?
-        {
-            let room = chunk.len().min(READ - bytes.len());
-            bytes.extend_from_slice(&chunk[..room]);
-            truncated = room < chunk.len();
-            if truncated {
-                break;
-            }
-        }
+        let (bytes, truncated) = read_body(&mut response).await.map_err(Fault::After)?;
         // Redacted before it is cut: half a secret would not be known.
         let text = cx.tools.redactor.text(&String::from_utf8_lossy(&bytes));
         facts.insert("text".to_owned(), beginning(&text, SHOWN).into());
@@ -290,6 +291,31 @@ impl Http {
         }
         Ok(())
     }
+}
+
+/// What the server's own certificate says.
+async fn certificate(url: &Url, now: Timestamp) -> Result<Value, Sentence> {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let server = Endpoint { host: host.clone(), port: url.port_or_known_default().unwrap_or(443) };
+    let shown = handshake::look(&server, &host, None).await?;
+    match (shown.chain.first(), shown.refused) {
+        (Some(leaf), None) => Ok(Described::read(leaf, now)?.facts()),
+        (_, Some(why)) => Err(sentence!("action.http_not_reached", why)),
+        (None, None) => Err(sentence!("action.http_no_certificate")),
+    }
+}
+
+/// A body's beginning, and whether there is more.
+async fn read_body(response: &mut Response) -> Result<(Vec<u8>, bool), Sentence> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| client::why(error, "action.http_broken"))? {
+        let room = chunk.len().min(READ - bytes.len());
+        bytes.extend_from_slice(&chunk[..room]);
+        if room < chunk.len() {
+            return Ok((bytes, true));
+        }
+    }
+    Ok((bytes, false))
 }
 
 fn safe_headers(headers: &HeaderMap) -> Value {

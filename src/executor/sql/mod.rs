@@ -1,12 +1,19 @@
 //! `sql`: one query or one statement on a PostgreSQL database. The text is the author's, values are bound; nothing
 //! that is typed in chat ever becomes SQL.
 
+mod backup;
+mod dump;
+mod explain;
 mod fields;
+mod ident;
+mod looks;
+pub mod maintain;
+mod queries;
+mod restore;
 mod rows;
 mod session;
 mod text;
 
-use std::pin::pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,9 +21,14 @@ use serde_json::{Map, Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::time::{Instant, timeout};
 
+pub(super) use self::backup::SPEC as BACKUP;
+pub use self::dump::tools::versions;
 pub use self::fields::Show;
 use self::fields::{Fields, Sql, Work};
-use self::session::{Fault, Progress};
+pub(super) use self::maintain::SPEC as MAINTAIN;
+pub(super) use self::restore::SPEC as RESTORE;
+use self::rows::{ROWS, Wanted};
+use self::session::{Broken, Fault, Progress, nothing};
 use super::{Action, ActionSpec, StepContext, Tools, read, schema_of};
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
@@ -34,21 +46,23 @@ pub(super) const SPEC: ActionSpec = ActionSpec {
     parse: |with| Ok(Box::new(read::<Fields>(with)?.check()?)),
 };
 
-/// How long a cancelled statement has to say how it ended.
-const LAST_WORD: Duration = Duration::from_secs(5);
+/// The effect of a step that does at least this.
+fn at_least(least: Effect, declared: Option<Effect>) -> Result<Effect, Sentence> {
+    match declared {
+        Some(declared) if declared < least => {
+            Err(sentence!("action.sql_effect", declared => declared.as_str(), least => least.as_str()))
+        }
+        declared => Ok(declared.unwrap_or(least)),
+    }
+}
+
 /// How long a goodbye may take; nothing hangs on it.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl Action for Sql {
     fn effect(&self, declared: Option<Effect>) -> Result<Effect, Sentence> {
-        let least = self.work.effect();
-        match declared {
-            Some(declared) if declared < least => {
-                Err(sentence!("action.sql_effect", declared => declared.as_str(), least => least.as_str()))
-            }
-            declared => Ok(declared.unwrap_or(least)),
-        }
+        at_least(self.work.effect(), declared)
     }
 
     fn secrets(&self) -> Vec<String> {
@@ -67,63 +81,37 @@ impl Action for Sql {
 
     async fn run(&self, cx: &StepContext) -> Outcome {
         let progress = Progress::default();
-        let mut work = pin!(self.work(cx, &progress));
-        let ended = tokio::select! {
-            biased;
-            () = cx.cancel.cancelled() => None,
-            ended = timeout(cx.timeout, &mut work) => Some(ended),
-        };
-        let ended = match ended {
-            Some(Ok(ended)) => ended,
-            Some(Err(_)) => Err(stopped(&progress, cx.not_finished())),
-            None => {
-                if let Ok(options) = session::address(&cx.tools, &self.database) {
-                    session::stop(&options, &progress).await;
-                }
-                // It may have ended by itself in the meantime: then that is what happened.
-                timeout(LAST_WORD, work)
-                    .await
-                    .unwrap_or_else(|_| Err(stopped(&progress, sentence!("action.cancelled"))))
-            }
-        };
-        match ended {
-            Ok(report) => Outcome::Done(report),
-            Err((facts, Fault::Failed(line))) => Outcome::Failed(Report::new(facts, line)),
-            Err((facts, Fault::Lost(line))) => cx.half_way(Report::new(facts, line)),
-        }
+        session::attend(cx, &self.database, &progress, self.work(cx, &progress)).await
     }
-}
-
-/// What was found before the fault, and the fault.
-type Broken = (Value, Fault);
-
-fn stopped(progress: &Progress, why: Sentence) -> Broken {
-    (Value::Null, if progress.sent() { Fault::Lost(why) } else { Fault::Failed(why) })
-}
-
-fn nothing(fault: Fault) -> Broken {
-    (Value::Null, fault)
 }
 
 impl Sql {
     async fn work(&self, cx: &StepContext, progress: &Progress) -> Result<Report, Broken> {
-        let begin = match self.work {
-            Work::Query { .. } | Work::Show(_) => Some("BEGIN READ ONLY"),
-            Work::Statement { transaction: true, .. } => Some("BEGIN"),
-            Work::Statement { transaction: false, .. } => None,
-        };
         let deadline = Instant::now() + cx.timeout;
         let options = session::address(&cx.tools, &self.database).map_err(nothing)?;
-        let opened = session::open(&options, begin, deadline, progress).await;
-        let mut connection = opened.map_err(|error| nothing(progress.fault(error)))?;
+        let opened = session::open(&options, self.work.begin(), deadline, progress).await;
+        let facts = match self.work {
+            Work::Show { show: Show::Ready, .. } => json!({ "ready": false }),
+            _ => Value::Null,
+        };
+        let mut connection = opened.map_err(|error| (facts, progress.fault(error)))?;
         if cx.cancel.is_cancelled() {
-            return Err(stopped(progress, sentence!("action.cancelled")));
+            return Err(progress.stopped(sentence!("action.cancelled")));
         }
         progress.sending();
         let report = match &self.work {
-            Work::Query { .. } | Work::Show(_) => {
-                let facts = rows::read(&mut connection, (&self.work, &self.params), progress, &cx.tools.redactor).await;
+            Work::Query { statement, nests } => {
+                let wanted = Wanted { text: &statement.text, nests: *nests, params: &self.params, limit: ROWS };
+                let facts = rows::read(&mut connection, &wanted, progress, &cx.tools.redactor).await;
                 found(facts.map_err(nothing)?)
+            }
+            Work::Show { show, limit } => look_at(&mut connection, (*show, *limit), progress, cx).await?,
+            Work::Explain { statement, analyze } => {
+                let of = (statement.text.as_str(), self.params.as_slice());
+                let report = explain::explain(&mut connection, of, *analyze, progress).await.map_err(nothing)?;
+                // Whatever it did to be measured is taken back; closing the connection would do the same.
+                let _ = timeout(GOODBYE, connection.execute("ROLLBACK")).await;
+                report
             }
             Work::Statement { statement, expect_rows, transaction } => {
                 let done = session::bound(statement.text.clone(), &self.params).execute(&mut connection).await;
@@ -137,6 +125,52 @@ impl Sql {
         let _ = timeout(GOODBYE, connection.close()).await;
         Ok(report)
     }
+}
+
+/// A ready-made look.
+async fn look_at(
+    connection: &mut PgConnection,
+    (show, limit): (Show, usize),
+    progress: &Progress,
+    cx: &StepContext,
+) -> Result<Report, Broken> {
+    let look = looks::look(show);
+    let faulty = |error| nothing(progress.fault(error));
+    let version: i64 = sqlx::query_scalar("SELECT current_setting('server_version_num')::bigint")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(faulty)?;
+    let mut text = look.rows_on(version);
+    if show == Show::Slow {
+        let schema: Option<String> =
+            sqlx::query_scalar(queries::EXTENSION).fetch_optional(&mut *connection).await.map_err(faulty)?;
+        let off = || (json!({ "enabled": false }), Fault::Failed(sentence!("action.sql_no_statistics")));
+        text = text.replace("{extension}", &schema.ok_or_else(off)?);
+    }
+    let wanted = Wanted { text: &text, nests: true, params: &[], limit };
+    let mut facts = match rows::read(connection, &wanted, progress, &cx.tools.redactor).await {
+        // The extension is there, and the server was started without its library.
+        Err(Fault::Failed(why)) if show == Show::Slow => {
+            let line = sentence!("action.sql_statistics_off", why);
+            return Err((json!({ "enabled": false }), Fault::Failed(line)));
+        }
+        facts => facts.map_err(nothing)?,
+    };
+    let table = look.grid(&facts);
+    if !look.summary.is_empty() {
+        let wanted = Wanted { text: look.summary, nests: true, params: &[], limit: 1 };
+        let sum = rows::read(connection, &wanted, progress, &cx.tools.redactor).await.map_err(nothing)?;
+        let row = sum.get("rows").and_then(|rows| rows.get(0)).and_then(Value::as_object);
+        row.into_iter().flatten().for_each(|(name, value)| {
+            facts.entry(name.clone()).or_insert_with(|| value.clone());
+        });
+    }
+    if show == Show::Slow {
+        facts.insert("enabled".to_owned(), json!(true));
+    }
+    let line = looks::line(show, &facts);
+    let report = found(facts);
+    Ok(Report { line: line.unwrap_or_else(|| report.line.clone()), table, ..report })
 }
 
 /// Commits, or rolls back what affected another number of rows than expected.

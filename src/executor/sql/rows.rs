@@ -7,33 +7,20 @@ use serde_json::{Map, Value, json};
 use sqlx::postgres::PgRow;
 use sqlx::{Column as _, PgConnection, Row as _, TypeInfo as _};
 
-use super::fields::{Param, Show, Work};
+use super::fields::Param;
 use super::session::{Fault, Progress, bound};
 use crate::domain::sentence::{Sentence, sentence};
 use crate::executor::output::beginning;
 use crate::executor::redact::{Redactor, map_text};
 
 /// Rows that are kept.
-const ROWS: usize = 200;
+pub(super) const ROWS: usize = 200;
 /// Bytes of one text in a row that are kept.
 const CELL: usize = 4 * 1024;
 /// Characters of one row that are read.
 const ROW: usize = 64 * 1024;
 /// Bytes of all rows together that are kept.
 const ALL: usize = 256 * 1024;
-
-const ACTIVITY: &str = "SELECT pid, usename AS user, application_name AS application, host(client_addr) AS client, \
-     state, wait_event_type AS waits_for, \
-     extract(epoch FROM clock_timestamp() - query_start)::bigint AS seconds, left(query, 200) AS query \
-     FROM pg_stat_activity \
-     WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid() \
-     ORDER BY state = 'active' DESC NULLS LAST, query_start NULLS LAST, pid";
-const SIZES: &str = "SELECT bytes, pg_size_pretty(bytes) AS size, kind, name FROM (\
-     SELECT pg_database_size(current_database()) AS bytes, 'database' AS kind, current_database()::text AS name \
-     UNION ALL (SELECT pg_total_relation_size(c.oid), 'table', n.nspname || '.' || c.relname \
-     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-     WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
-     AND n.nspname NOT LIKE 'pg_toast%' ORDER BY 1 DESC LIMIT 50)) s ORDER BY kind = 'database' DESC, bytes DESC, name";
 
 /// A row's columns in their order.
 struct Columns(Vec<(String, Value)>);
@@ -60,21 +47,27 @@ impl<'de> Deserialize<'de> for Columns {
     }
 }
 
-/// Reads what a query or a look finds, as facts.
+/// What is to be read.
+pub(super) struct Wanted<'t> {
+    /// One query.
+    pub(super) text: &'t str,
+    /// Whether it may stand in a FROM clause.
+    pub(super) nests: bool,
+    pub(super) params: &'t [Param],
+    /// Most rows, [`ROWS`] at most.
+    pub(super) limit: usize,
+}
+
+/// Reads what a query finds, as facts.
 pub(super) async fn read(
     connection: &mut PgConnection,
-    (work, params): (&Work, &[Param]),
+    wanted: &Wanted<'_>,
     progress: &Progress,
     redactor: &Redactor,
 ) -> Result<Map<String, Value>, Fault> {
-    let (text, nests) = match work {
-        Work::Query { statement, nests } => (statement.text.as_str(), *nests),
-        Work::Show(Show::Activity) => (ACTIVITY, true),
-        Work::Show(Show::Sizes) => (SIZES, true),
-        Work::Statement { .. } => return Err(Fault::Failed(sentence!("action.sql_no_rows"))),
-    };
+    let &Wanted { text, nests, params, limit } = wanted;
     let text = match nests {
-        true => format!("SELECT left(row_to_json(q)::text, {ROW}) FROM (\n{text}\n) q LIMIT {}", ROWS + 1),
+        true => format!("SELECT left(row_to_json(q)::text, {ROW}) FROM (\n{text}\n) q LIMIT {}", limit + 1),
         false => text.to_owned(),
     };
     let query = bound(text, params);
@@ -85,7 +78,7 @@ pub(super) async fn read(
         let columns: Vec<(String, Value)> =
             columns.into_iter().map(|(name, value)| (name, cut(redactor, &value))).collect();
         size += json!(columns).to_string().len();
-        truncated = rows.len() == ROWS || size > ALL;
+        truncated = rows.len() == limit || size > ALL;
         if truncated {
             break;
         }

@@ -4,18 +4,22 @@ use std::str::FromStr as _;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::Duration;
 
+use serde_json::Value;
 use sqlx::postgres::{PgArguments, PgConnectOptions};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Postgres};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::fields::Param;
 use crate::domain::sentence::{Sentence, sentence};
-use crate::executor::Tools;
+use crate::domain::step::{Outcome, Report};
+use crate::executor::{StepContext, Tools};
 
 /// The server gives up this much before the step does, so that it says how it ended.
 const MARGIN: Duration = Duration::from_millis(500);
 /// How long a call for a stop may take.
 const STOPPING: Duration = Duration::from_secs(5);
+/// How long a cancelled statement has to say how it ended.
+const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// Why it was not done.
 #[derive(Debug)]
@@ -24,6 +28,46 @@ pub(super) enum Fault {
     Failed(Sentence),
     /// It was sent, and nobody answered.
     Lost(Sentence),
+}
+
+/// What was found before the fault, and the fault.
+pub(super) type Broken = (Value, Fault);
+
+/// A fault before anything was found.
+pub(super) fn nothing(fault: Fault) -> Broken {
+    (Value::Null, fault)
+}
+
+/// Waits for work on a database until it is done, its time is up or it is cancelled; then the server is asked to stop
+/// it, and what came of that is what happened.
+pub(super) async fn attend(
+    cx: &StepContext,
+    database: &str,
+    progress: &Progress,
+    work: impl Future<Output = Result<Report, Broken>>,
+) -> Outcome {
+    let mut work = std::pin::pin!(work);
+    let ended = tokio::select! {
+        biased;
+        () = cx.cancel.cancelled() => None,
+        ended = timeout(cx.timeout, &mut work) => Some(ended),
+    };
+    let ended = match ended {
+        Some(Ok(ended)) => ended,
+        Some(Err(_)) => Err(progress.stopped(cx.not_finished())),
+        None => {
+            if let Ok(options) = address(&cx.tools, database) {
+                stop(&options, progress).await;
+            }
+            // It may have ended by itself in the meantime: then that is what happened.
+            timeout(LAST_WORD, work).await.unwrap_or_else(|_| Err(progress.stopped(sentence!("action.cancelled"))))
+        }
+    };
+    match ended {
+        Ok(report) => Outcome::Done(report),
+        Err((facts, Fault::Failed(line))) => Outcome::Failed(Report::new(facts, line)),
+        Err((facts, Fault::Lost(line))) => cx.half_way(Report::new(facts, line)),
+    }
 }
 
 /// What others may know of a session while it works.
@@ -42,6 +86,11 @@ impl Progress {
 
     pub(super) fn sending(&self) {
         self.sent.store(true, Ordering::Relaxed);
+    }
+
+    /// What it came to when it was stopped now.
+    pub(super) fn stopped(&self, why: Sentence) -> Broken {
+        nothing(if self.sent() { Fault::Lost(why) } else { Fault::Failed(why) })
     }
 
     /// What an error of the driver means now.
@@ -94,7 +143,7 @@ pub(super) async fn open(
 }
 
 /// Asks the server to stop what a session runs. Best effort: how it ended, the session itself hears.
-pub(super) async fn stop(options: &PgConnectOptions, progress: &Progress) {
+async fn stop(options: &PgConnectOptions, progress: &Progress) {
     let pid = progress.pid.load(Ordering::Relaxed);
     if pid == 0 {
         return;

@@ -11,6 +11,8 @@ pub(super) struct Statement {
     pub(super) first: String,
     /// The highest `$n` in it; 0 without.
     pub(super) values: usize,
+    /// The text in lower case without comments and strings; quoted names stand as they are.
+    names: String,
 }
 
 impl Statement {
@@ -33,12 +35,29 @@ impl Statement {
         if bare.contains(';') {
             return Err(sentence!("action.sql_several"));
         }
-        Ok(Self { text: text.trim().to_owned(), first, values: highest(bare) })
+        let names = blanked(text, true).to_lowercase();
+        Ok(Self { text: text.trim().to_owned(), first, values: highest(bare), names })
+    }
+
+    /// Whether a function of this name is called in it, quoted or not.
+    pub(super) fn calls(&self, function: &str) -> bool {
+        let word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+        self.names.match_indices(function).any(|(at, _)| {
+            let after = &self.names[at + function.len()..];
+            !self.names[..at].ends_with(word)
+                && !after.starts_with(word)
+                && after.trim_start_matches('"').trim_start().starts_with('(')
+        })
     }
 }
 
 /// The text, byte for byte, with comments blanked, and a mark for every byte of strings and quoted names.
 fn bare(text: &str) -> String {
+    blanked(text, false)
+}
+
+/// As [`bare`]; quoted names may be left as they are.
+fn blanked(text: &str, names: bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -46,7 +65,7 @@ fn bare(text: &str) -> String {
         let escapes = out.ends_with(['e', 'E']) && !out[..out.len() - 1].ends_with(|c: char| c.is_alphanumeric());
         let (length, mark) = match c {
             '\'' => (quoted(rest, '\'', escapes), '?'),
-            '"' => (quoted(rest, '"', false), '?'),
+            '"' if !names => (quoted(rest, '"', false), '?'),
             '-' if rest.starts_with("--") => (rest.find('\n').unwrap_or(rest.len()), ' '),
             '/' if rest.starts_with("/*") => (comment(rest), ' '),
             '$' if !after_word => (dollar_quoted(rest).unwrap_or(0), '?'),

@@ -2,6 +2,7 @@
 //! API would tell the same person.
 
 mod channel;
+mod drawing;
 mod lists;
 #[cfg(test)]
 mod look;

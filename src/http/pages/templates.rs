@@ -2,9 +2,11 @@
 
 use std::sync::OnceLock;
 
-use minijinja::value::Kwargs;
-use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value, context, escape_formatter};
+use minijinja::value::{Kwargs, Serde};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, context, escape_formatter};
 
+use super::drawing;
+use crate::domain::chart::Chart;
 use crate::domain::digest;
 use crate::domain::settings::Language;
 use crate::domain::text::{is_hidden, visible};
@@ -16,6 +18,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("base.html", include_str!("../console/base.html")),
     ("bare.html", include_str!("../console/bare.html")),
     ("card.html", include_str!("../console/card.html")),
+    ("chart.html", include_str!("../console/chart.html")),
     ("channel.html", include_str!("../console/channel.html")),
     ("composer.html", include_str!("../console/composer.html")),
     ("fault.html", include_str!("../console/fault.html")),
@@ -27,6 +30,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("runbooks.html", include_str!("../console/runbooks.html")),
     ("runs.html", include_str!("../console/runs.html")),
     ("sign_in.html", include_str!("../console/sign_in.html")),
+    ("table.html", include_str!("../console/table.html")),
     ("thread.html", include_str!("../console/thread.html")),
     ("waiting.html", include_str!("../console/waiting.html")),
 ];
@@ -117,6 +121,11 @@ fn build(words: Words) -> Environment<'static> {
     });
     environment.add_function("channel_path", |channel: &str| super::path_of(channel));
     environment.add_function("new_key", || crate::id::DeliveryId::new().to_string());
+    environment.add_function("drawing", |chart: &Value| {
+        let chart = serde_json::to_value(chart).and_then(serde_json::from_value::<Chart>);
+        let chart = chart.map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))?;
+        Ok::<_, Error>(Value::from(Serde(drawing::draw(&chart))))
+    });
     environment.add_filter("moment", |at: &str| Value::from_safe_string(moment(at)));
     environment.add_filter("pretty", |value: &Value| serde_json::to_string_pretty(value).unwrap_or_default());
     environment

@@ -1,21 +1,21 @@
-//! A card as blocks: title, tone in words, paragraphs, fields, table, output, what may be pressed, small print. Every
+//! A card as blocks: title, tone in words, paragraphs, fields, chart, table, output, what may be pressed, small print. Every
 //! text is paid from the budget, what people need to act first.
 
 use slack_morphism::prelude::*;
 
 use super::budget::{Budget, CONTEXT_ELEMENTS, HEADER, SECTION};
-use super::{buttons, table, text};
+use super::{buttons, chart, table, text};
 use crate::chat::card::{Card, Field, Tone};
 use crate::id::MessageId;
 use crate::words::Words;
 
-/// Where a card is shown.
+/// Where a card is shown, which says whether Slack takes its newest kinds of blocks there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Surface {
-    /// In a message, of which Slack takes one table.
+    /// In a message, which has one table and one chart of Slack's own.
     Message,
-    /// On a person's page, beside other cards.
-    Home,
+    /// On a person's page beside other cards, or in a message whose own table and chart Slack has refused: as lists.
+    Plain,
 }
 
 /// The card's blocks. Without a message there is nothing that a press could belong to, and so there are no buttons.
@@ -38,10 +38,16 @@ pub fn card(
     blocks.extend(tone.map(|tone| context(vec![text::plain(tone).into()])));
     blocks.extend(card.body.iter().filter_map(|paragraph| section(paragraph, budget)));
     blocks.extend(fields(&card.fields, budget));
+    if let Some(numbers) = &card.chart {
+        match surface {
+            Surface::Message => blocks.extend(chart::native(words, numbers, budget)),
+            Surface::Plain => blocks.extend(chart::list(numbers, budget)),
+        }
+    }
     if let Some(rows) = &card.table {
         blocks.extend(match surface {
             Surface::Message => table::native(rows, budget),
-            Surface::Home => table::list(rows, budget),
+            Surface::Plain => table::list(rows, budget),
         });
     }
     blocks.extend(card.output.as_deref().and_then(|output| printed(output, budget)));
@@ -73,6 +79,7 @@ pub fn tone(words: Words, tone: Tone) -> Option<String> {
 fn title(card: &Card, budget: &mut Budget) -> Option<SlackBlock> {
     let alone = card.body.is_empty()
         && card.fields.is_empty()
+        && card.chart.is_none()
         && card.table.is_none()
         && card.output.is_none()
         && card.buttons.is_empty();

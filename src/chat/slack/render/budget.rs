@@ -67,6 +67,16 @@ limits! {
     TABLE_ROWS = 100, "reference/block-kit/blocks/table-block";
     /// Columns of a table.
     TABLE_COLUMNS = 20, "reference/block-kit/blocks/table-block";
+    /// A chart's title; a message has one chart, of the two that it may have.
+    CHART_TITLE = 50, "reference/block-kit/blocks/data-visualization-block";
+    /// Series of a chart: as many as one copy of the page allows; another says 12.
+    CHART_SERIES = 6, "reference/block-kit/blocks/data-visualization-block";
+    /// Points of a series, each with its label.
+    CHART_POINTS = 20, "reference/block-kit/blocks/data-visualization-block";
+    /// A label, or a series' name.
+    CHART_LABEL = 20, "reference/block-kit/blocks/data-visualization-block";
+    /// What is written along an axis.
+    CHART_AXIS = 50, "reference/block-kit/blocks/data-visualization-block";
     /// All texts of a message or view. Slack states 12000 for one block and refuses sums somewhere above 11000
     /// (`msg_blocks_too_long`), and cells of tables above 10000; this keeps away from all three.
     TOTAL_TEXT = 10000, "reference/block-kit/blocks/markdown-block";
@@ -144,6 +154,11 @@ impl Budget {
     #[must_use]
     pub fn has(&self, characters: usize) -> bool {
         characters <= self.room
+    }
+
+    /// Pays for characters for which there is room.
+    pub fn spend(&mut self, characters: usize) {
+        self.room = self.room.saturating_sub(characters);
     }
 
     /// Remembers characters that are not shown.

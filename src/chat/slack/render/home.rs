@@ -19,7 +19,7 @@ pub fn home(words: Words, cards: &[(Option<MessageId>, Card)]) -> SlackView {
         if !page.is_empty() && budget.bare() {
             page.push(SlackDividerBlock::new().into());
         }
-        page.extend(blocks::card(words, card, message.as_ref(), None, Surface::Home, &mut budget));
+        page.extend(blocks::card(words, card, message.as_ref(), None, Surface::Plain, &mut budget));
     }
     if budget.cut() > 0 {
         page.push(blocks::note(words.say("slack.cut_console", context! { count => budget.cut() })));

@@ -4,6 +4,9 @@
 mod blocks;
 pub mod budget;
 mod buttons;
+mod chart;
+#[cfg(test)]
+mod charted;
 #[cfg(test)]
 mod golden;
 mod home;
@@ -45,6 +48,16 @@ pub struct Overflow {
 /// Renders a message. What only one person may see never overflows into a file, which others could open.
 #[must_use]
 pub fn message(out: &Outgoing<'_>) -> Rendered {
+    rendered(out, Surface::Message)
+}
+
+/// The same in blocks that every Slack knows, where it refused others; none where there are no others in it.
+#[must_use]
+pub fn plainly(out: &Outgoing<'_>) -> Option<Rendered> {
+    (out.card.chart.is_some() || out.card.table.is_some()).then(|| rendered(out, Surface::Plain))
+}
+
+fn rendered(out: &Outgoing<'_>, surface: Surface) -> Rendered {
     let (words, card) = (out.words, out.card);
     let mut budget = Budget::new(MESSAGE_BLOCKS);
     let calls = text::mentions(out.mentions);
@@ -54,7 +67,7 @@ pub fn message(out: &Outgoing<'_>) -> Rendered {
     {
         blocks.push(SlackSectionBlock::new().with_text(text::markup(call).into()).into());
     }
-    blocks.extend(blocks::card(words, card, Some(out.id), out.link, Surface::Message, &mut budget));
+    blocks.extend(blocks::card(words, card, Some(out.id), out.link, surface, &mut budget));
 
     let name = format!("{}.txt", out.id);
     let filed = budget.cut() > 0 && out.whisper_to.is_none();

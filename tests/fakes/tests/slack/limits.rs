@@ -279,11 +279,31 @@ async fn ids_are_unique_and_given_where_they_are_missing() {
 #[tokio::test]
 async fn uneven_tables_and_charts_are_refused() {
     let slack = slack().await;
+    slack.with(|world| world.rates.on = false);
     let mut uneven = rows(2, 2, 1);
     uneven[1].as_array_mut().unwrap().pop();
     let mut stray = chart(1, 2, 1, 1);
     stray["chart"]["series"][0]["data"][0]["label"] = json!("z");
-    for block in [data_table(uneven), data_table(rows(1, 1, 1)), stray, pie(0, 1)] {
+    let changed = |path: &str, value: Value| {
+        let mut changed = chart(2, 2, 1, 1);
+        *changed.pointer_mut(path).unwrap() = value;
+        changed
+    };
+    let point = json!({"label": "1", "value": 1});
+    let wrong = [
+        changed("/chart/series/0/data", json!([point])),
+        changed("/chart/series/0/data", json!([{"label": "0", "value": 1}, point, point])),
+        changed("/chart/series/1/data/0/value", Value::Null),
+        changed("/chart/series/1/data/0/value", json!("1")),
+        changed("/chart/series/1/name", json!("s0")),
+        changed("/chart/series/1/name", json!("")),
+        changed("/chart/axis_config/categories", json!(["0", "1", "1"])),
+        changed("/chart/type", json!("radar")),
+        changed("/title", json!({"type": "plain_text", "text": "t"})),
+    ];
+    let fine = call(&slack, "chat.postMessage", json!({"channel": "C1", "blocks": [chart(2, 2, 1, 1)]})).await;
+    assert_eq!(fine["ok"], true, "{fine}");
+    for block in [data_table(uneven), data_table(rows(1, 1, 1)), stray, pie(0, 1)].into_iter().chain(wrong) {
         let answer = call(&slack, "chat.postMessage", json!({"channel": "C1", "blocks": [block]})).await;
         assert_eq!(answer["error"], "invalid_blocks", "{answer}");
     }

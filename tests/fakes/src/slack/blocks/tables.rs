@@ -85,13 +85,18 @@ impl Check {
         self.between(&format!("{place}/axis_config/categories"), &axis["categories"], "chart.points");
         let categories: BTreeSet<&str> = items(&axis["categories"]).iter().filter_map(Value::as_str).collect();
         for category in &categories {
-            self.length(&format!("{place}/axis_config/categories"), category, "chart.label");
+            self.label(&format!("{place}/axis_config/categories"), category);
+        }
+        let count = items(&axis["categories"]).len();
+        if categories.len() != count {
+            self.wrong(&format!("{place}/axis_config/categories"), "categories must be unique strings");
         }
         self.between(&format!("{place}/series"), &value["series"], "chart.series");
         let mut names = BTreeSet::new();
         for (at, series) in items(&value["series"]).iter().enumerate() {
             let place = format!("{place}/series/{at}");
-            self.fields(&place, series, &[("name", true, Is::Str("chart.label")), ("data", true, Is::Any)], &[]);
+            self.fields(&place, series, &[("name", true, Is::Str("")), ("data", true, Is::Any)], &[]);
+            self.label(&format!("{place}/name"), series["name"].as_str().unwrap_or_default());
             if !names.insert(series["name"].as_str()) {
                 self.wrong(&format!("{place}/name"), "name already exists");
             }
@@ -99,9 +104,16 @@ impl Check {
             items(&series["data"]).iter().for_each(|point| self.point(&format!("{place}/data"), point));
             let labels: BTreeSet<&str> =
                 items(&series["data"]).iter().filter_map(|one| one["label"].as_str()).collect();
-            if labels != categories {
+            if labels != categories || items(&series["data"]).len() != count {
                 self.wrong(&format!("{place}/data"), "labels must match the categories");
             }
+        }
+    }
+
+    fn label(&mut self, place: &str, text: &str) {
+        self.length(place, text, "chart.label");
+        if text.is_empty() {
+            self.wrong(place, "must be more than 0 characters");
         }
     }
 

@@ -1,0 +1,59 @@
+//! The newest file of a directory: how old and how large it is, as backups are judged. Knows nothing of what files
+//! hold.
+
+use std::fs;
+use std::time::UNIX_EPOCH;
+
+use regex::Regex;
+use serde_json::json;
+
+use super::place::{Place, unreadable};
+use crate::clock::Timestamp;
+use crate::domain::sentence::{Sentence, sentence};
+use crate::domain::step::Report;
+
+/// Entries of a directory that are looked at.
+const ENTRIES: usize = 100_000;
+
+struct Newest {
+    name: String,
+    bytes: u64,
+    at: Timestamp,
+}
+
+/// The newest of the files whose whole name matches, links and directories left out.
+pub(super) fn report(place: &Place, pattern: &Regex, now: Timestamp) -> Result<Report, Sentence> {
+    let dir = place.real()?;
+    let no = |error: std::io::Error| unreadable(&dir.display().to_string(), &error);
+    let (mut newest, mut count, mut total) = (None::<Newest>, 0_u64, 0_u64);
+    for (at, entry) in fs::read_dir(&dir).map_err(no)?.enumerate() {
+        if at >= ENTRIES {
+            return Err(sentence!("action.file_crowd", most => ENTRIES));
+        }
+        let entry = entry.map_err(no)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let whole = pattern.find(&name).is_some_and(|found| found.len() == name.len());
+        // One that goes away meanwhile is not there.
+        let Some(metadata) = entry.metadata().ok().filter(|metadata| whole && metadata.is_file()) else { continue };
+        count += 1;
+        total += metadata.len();
+        let modified = metadata.modified().map_err(no)?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let at = Timestamp(i64::try_from(modified.as_millis()).unwrap_or(i64::MAX));
+        if newest.as_ref().is_none_or(|newest| at > newest.at) {
+            newest = Some(Newest { name, bytes: metadata.len(), at });
+        }
+    }
+    let Some(newest) = newest else {
+        return Ok(Report::new(json!({ "count": 0 }), sentence!("action.file_none")));
+    };
+    let age = now.since(newest.at).as_secs();
+    let facts = json!({
+        "count": count, "name": newest.name, "age_seconds": age, "bytes": newest.bytes, "total_bytes": total,
+    });
+    let (name, bytes) = (newest.name.as_str(), newest.bytes);
+    let line = match age / 60 {
+        minutes @ ..120 => sentence!("action.file_minutes", name, minutes, bytes),
+        minutes => sentence!("action.file_hours", name, hours => minutes / 60, bytes),
+    };
+    Ok(Report::new(facts, line))
+}

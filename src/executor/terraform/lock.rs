@@ -1,0 +1,73 @@
+//! Who holds a state's lock, as terraform's own error tells it. Knows nothing of backends.
+
+use serde_json::{Map, Value, json};
+
+use crate::clock::Timestamp;
+
+/// A lock.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Lock {
+    pub(super) id: String,
+    pub(super) who: String,
+    pub(super) operation: String,
+    /// As terraform writes it.
+    pub(super) created: String,
+}
+
+impl Lock {
+    /// Reads the part `Lock Info:` of an error; none where there is no such part.
+    pub(super) fn read(error: &str) -> Option<Self> {
+        let mut lock = Self::default();
+        let (_, info) = error.split_once("Lock Info:")?;
+        for line in info.lines() {
+            // Lines of a box when it is drawn.
+            let line = line.trim_start_matches(['│', '|', ' ']);
+            let Some((key, value)) = line.split_once(':') else { continue };
+            let value = value.trim().to_owned();
+            match key.trim() {
+                "ID" => lock.id = value,
+                "Who" => lock.who = value,
+                "Operation" => lock.operation = value,
+                "Created" => lock.created = value,
+                _ => {}
+            }
+        }
+        (!lock.id.is_empty()).then_some(lock)
+    }
+
+    /// Seconds that it has been held.
+    fn age(&self, now: Timestamp) -> Option<i64> {
+        // As in `2026-03-01 11:58:00.123456789 +0000 UTC`.
+        let text = self.created.get(..19)?.replacen(' ', "T", 1);
+        let since: jiff::Timestamp = format!("{text}Z").parse().ok()?;
+        Some((now.0 - Timestamp::from(since).0) / 1000)
+    }
+
+    pub(super) fn facts(&self, now: Timestamp) -> Map<String, Value> {
+        let facts = json!({"lock_id": self.id, "who": self.who, "operation": self.operation,
+            "created": self.created, "age": self.age(now)});
+        facts.as_object().cloned().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ERROR: &str = "\nError: Error acquiring the state lock\n\nError message: resource temporarily unavailable\n\
+        Lock Info:\n  ID:        5d9ab7a6-7c1b-4e0f-9d57-6a1f0c8f5b11\n  Path:      tk-nq-tfstate-dev/dev/terraform.tfstate\n  \
+        Operation: OperationTypeApply\n  Who:       ana@laptop\n  Version:   1.11.4\n  \
+        Created:   2026-03-01 11:30:00.5 +0000 UTC\n  Info:      \n\n\nTerraform acquires a state lock to protect …\n";
+
+    #[test]
+    fn the_holder_and_the_age_are_those_of_the_error() {
+        let lock = Lock::read(ERROR).unwrap();
+        assert_eq!(lock.id, "5d9ab7a6-7c1b-4e0f-9d57-6a1f0c8f5b11");
+        assert_eq!((lock.who.as_str(), lock.operation.as_str()), ("ana@laptop", "OperationTypeApply"));
+        let noon = Timestamp(1_772_366_400_000);
+        assert_eq!(lock.facts(noon)["age"], 1800);
+        assert_eq!(Lock::read("Error: no such bucket"), None);
+        let boxed = ERROR.replace('\n', "\n│ ");
+        assert_eq!(Lock::read(&boxed), Some(lock));
+    }
+}

@@ -1,0 +1,132 @@
+//! An AWS for tests, moto or the strict fake, and steps that are run on it the way the engine does.
+
+#![allow(dead_code)] // each test uses some of it
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sereno::clock::{Clock, Timestamp};
+use sereno::domain::plan::Plan;
+use sereno::domain::runbook::Effect;
+use sereno::domain::sentence::Sentence;
+use sereno::domain::step::{Outcome, Report};
+use sereno::executor::{self, AwsSettings, StepContext, Tools};
+use sereno::secret::Secret;
+
+use crate::executor_support::{Said, action, context};
+use crate::parts::part;
+
+pub const LONG: Duration = Duration::from_secs(60);
+/// The account of moto and of the fake.
+pub const ACCOUNT: &str = "123456789012";
+pub const KEY_ID: &str = "AKIATESTTESTTESTTEST";
+pub const KEY: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00";
+
+/// An AWS, and names of one's own on it.
+pub struct Cloud {
+    pub endpoint: String,
+    pub name: String,
+}
+
+impl Cloud {
+    /// Moto's, if it is there.
+    pub fn moto() -> Option<Self> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Some(Self::at(part("SERENO_TEST_AWS")?))
+    }
+
+    pub fn at(endpoint: String) -> Self {
+        Self { endpoint, name: format!("shop-{}", sereno::id::RunId::new()).to_lowercase() }
+    }
+
+    pub fn tools(&self) -> Tools {
+        let secrets = [("db_password".to_owned(), Secret::new("correct-horse-battery"))];
+        Tools::new(secrets.into(), &[], None).with_aws(AwsSettings {
+            region: Some("eu-west-1".to_owned()),
+            endpoint: Some(self.endpoint.clone()),
+            profile: None,
+            key: Some((KEY_ID.to_owned(), Secret::new(KEY))),
+        })
+    }
+
+    /// A context whose attempt starts now: moto keeps the system's time.
+    pub fn context(&self, effect: Effect) -> StepContext {
+        StepContext { started_at: Clock::System.now(), ..context(&self.tools(), effect, LONG) }
+    }
+
+    pub async fn plan(&self, name: &str, with: &Value) -> Result<Plan, Sentence> {
+        executor::plan(&*action(name, with), &self.tools(), Effect::Read).await
+    }
+
+    /// Plans a step, and runs it with that plan.
+    pub async fn run(&self, name: &str, with: Value) -> Outcome {
+        let step = action(name, &with);
+        let effect = step.effect(None).unwrap();
+        let plan = match executor::plan(&*step, &self.tools(), effect).await {
+            Ok(plan) => plan,
+            Err(why) => return Outcome::Failed(Report::line(why)),
+        };
+        let cx = StepContext { planned: plan.exact, ..self.context(effect) };
+        executor::run(&*step, &cx).await
+    }
+
+    /// Runs it to a good end, and gives its facts.
+    pub async fn facts(&self, name: &str, with: Value) -> Value {
+        done(self.run(name, with).await).facts
+    }
+
+    /// As [`Self::facts`], of the action `aws`.
+    pub async fn aws(&self, with: Value) -> Value {
+        self.facts("aws", with).await
+    }
+
+    /// What AWS is asked to set a story up, beside our own actions.
+    pub async fn sdk(&self) -> aws_config::SdkConfig {
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(aws_smithy_http_client::tls::Provider::Rustls(
+                aws_smithy_http_client::tls::rustls_provider::CryptoMode::Ring,
+            ))
+            .build_https();
+        aws_config::defaults(aws_config::BehaviorVersion::latest())
+            .http_client(http)
+            .endpoint_url(&self.endpoint)
+            .region(aws_config::Region::new("eu-west-1"))
+            .credentials_provider(aws_credential_types::Credentials::new(KEY_ID, KEY, None, None, "tests"))
+            .load()
+            .await
+    }
+}
+
+pub fn done(outcome: Outcome) -> Report {
+    match outcome {
+        Outcome::Done(report) => report,
+        Outcome::Failed(report) => panic!("failed: {} {}", report.line.en(), report.facts),
+        other => panic!("not done: {other:?}"),
+    }
+}
+
+/// Why it failed.
+pub fn failed(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Failed(report) => report.line.en(),
+        other => panic!("not failed: {other:?}"),
+    }
+}
+
+pub fn unknown(outcome: Outcome) -> Report {
+    match outcome {
+        Outcome::Unknown(report) => report,
+        other => panic!("not unknown: {other:?}"),
+    }
+}
+
+/// Some moment before now.
+pub fn ago(seconds: i64) -> Timestamp {
+    Timestamp(Clock::System.now().0 - seconds * 1000)
+}
+
+/// Fields with a name of the story's own.
+pub fn with(mut fields: Value, name: &str, value: &str) -> Value {
+    fields[name] = json!(value);
+    fields
+}
