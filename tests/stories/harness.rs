@@ -65,9 +65,12 @@ pub struct Story {
     setting: Setting,
 }
 
+/// Changes the configuration's text.
+pub type Configure = Arc<dyn Fn(&str) -> String + Send + Sync>;
+
 /// Changes the configuration's text, and brings a platform, for stories that need one.
 pub struct Setting {
-    pub config: fn(&str) -> String,
+    pub config: Configure,
     pub chat: Option<Arc<dyn Chat>>,
 }
 
@@ -81,7 +84,7 @@ pub async fn story_with<C: Chat + 'static>(
     each_database(async |database| {
         let clock = Clock::manual(Timestamp(START));
         let chat = chat(&clock);
-        let setting = Setting { config, chat: Some(Arc::clone(&chat) as Arc<dyn Chat>) };
+        let setting = Setting { config: Arc::new(config), chat: Some(Arc::clone(&chat) as Arc<dyn Chat>) };
         let mut story = Story::new(database, books, (Stage::Console, clock), setting).await;
         tell(&mut story, &chat).await;
     })
@@ -98,13 +101,27 @@ pub async fn story_on(stages: &[Stage], books: &[(&str, &str)], tell: impl Async
     for &stage in stages {
         each_database(async |database| {
             eprintln!("on the stage {stage:?}");
-            let config = if stage == Stage::Console { str::to_owned } else { config_in_slack };
-            let (setting, clock) = (Setting { config, chat: None }, Clock::manual(Timestamp(START)));
-            let mut story = Story::new(database, books, (stage, clock), setting).await;
-            tell(&mut story).await;
+            story_of(database, books, stage, Arc::new(str::to_owned), &tell).await;
         })
         .await;
     }
+}
+
+/// Tells a story once: on one stage and one database, with this configuration.
+pub async fn story_of(
+    database: Database,
+    books: &[(&str, &str)],
+    stage: Stage,
+    config: Configure,
+    tell: &impl AsyncFn(&mut Story),
+) {
+    let config: Configure = match stage {
+        Stage::Console => config,
+        _ => Arc::new(move |text| config_in_slack(&config(text))),
+    };
+    let (setting, clock) = (Setting { config, chat: None }, Clock::manual(Timestamp(START)));
+    let mut story = Story::new(database, books, (stage, clock), setting).await;
+    tell(&mut story).await;
 }
 
 /// A person in a channel.
@@ -293,6 +310,11 @@ impl Story {
     }
 }
 
+/// What actions work with, as the program makes it.
+fn tools(config: &Config) -> Tools {
+    Tools { docker_run: config.docker_run, ..Tools::new(config.secrets.clone(), &[], config.docker_host.clone()) }
+}
+
 async fn engine(
     database: &Database,
     commands: &std::path::Path,
@@ -313,7 +335,7 @@ async fn engine(
         settings: config.settings.clone(),
         catalog,
         chats,
-        tools: Tools::new(config.secrets.clone(), &[], None),
+        tools: tools(&config),
         wake: Wake::default(),
     });
     if let Some(town) = town {

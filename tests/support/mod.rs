@@ -63,6 +63,14 @@ pub async fn each_database(test: impl AsyncFn(Database)) {
     .await;
 }
 
+/// Runs a test on SQLite alone, with the tables in place.
+pub async fn on_sqlite(test: impl AsyncFn(Database)) {
+    let folder = tempfile::tempdir().unwrap();
+    let database = open(format!("sqlite://{}/test.db", folder.path().display()));
+    database.migrate().await.unwrap();
+    test(database).await;
+}
+
 /// Runs a test on each database, before any table is made.
 pub async fn each_empty_database(test: impl AsyncFn(Database)) {
     let folder = tempfile::tempdir().unwrap();
