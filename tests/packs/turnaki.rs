@@ -188,11 +188,8 @@ async fn in_the_wrong_account_nothing_happens() {
 #[test]
 fn no_step_asks_aws_without_saying_which_account() {
     let mut steps = 0;
-    for entry in std::fs::read_dir("commands/turnaki").unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|ending| ending != "yaml") {
-            continue;
-        }
+    let files = std::fs::read_dir("commands/turnaki").unwrap().map(|entry| entry.unwrap().path());
+    for path in files.filter(|path| path.extension().is_some_and(|ending| ending == "yaml")) {
         let text = std::fs::read_to_string(path).unwrap();
         let asking = |line: &&str| {
             ["aws", "lambda", "cloudwatch", "cloudwatch_logs"]

@@ -1,5 +1,5 @@
-//! The newest file of a directory: how old and how large it is, as backups are judged. Knows nothing of what files
-//! hold.
+//! The newest files of a directory, and how old and how large the newest one is, as backups are judged and chosen. Knows
+//! nothing of what files hold.
 
 use std::fs;
 use std::time::UNIX_EPOCH;
@@ -14,6 +14,8 @@ use crate::domain::step::Report;
 
 /// Entries of a directory that are looked at.
 const ENTRIES: usize = 100_000;
+/// Names that are told, the newest ones.
+const NAMES: usize = 20;
 
 struct Newest {
     name: String,
@@ -25,7 +27,7 @@ struct Newest {
 pub(super) fn report(place: &Place, pattern: &Regex, now: Timestamp) -> Result<Report, Sentence> {
     let dir = place.real()?;
     let no = |error: std::io::Error| unreadable(&dir.display().to_string(), &error);
-    let (mut newest, mut count, mut total) = (None::<Newest>, 0_u64, 0_u64);
+    let (mut found, mut count, mut total) = (Vec::<Newest>::new(), 0_u64, 0_u64);
     for (at, entry) in fs::read_dir(&dir).map_err(no)?.enumerate() {
         if at >= ENTRIES {
             return Err(sentence!("action.file_crowd", most => ENTRIES));
@@ -39,16 +41,17 @@ pub(super) fn report(place: &Place, pattern: &Regex, now: Timestamp) -> Result<R
         total += metadata.len();
         let modified = metadata.modified().map_err(no)?.duration_since(UNIX_EPOCH).unwrap_or_default();
         let at = Timestamp(i64::try_from(modified.as_millis()).unwrap_or(i64::MAX));
-        if newest.as_ref().is_none_or(|newest| at > newest.at) {
-            newest = Some(Newest { name, bytes: metadata.len(), at });
-        }
+        found.push(Newest { name, bytes: metadata.len(), at });
+        found.sort_by(|a, b| (b.at, &b.name).cmp(&(a.at, &a.name)));
+        found.truncate(NAMES);
     }
-    let Some(newest) = newest else {
+    let Some(newest) = found.first() else {
         return Ok(Report::new(json!({ "count": 0 }), sentence!("action.file_none")));
     };
+    let names: Vec<&str> = found.iter().map(|file| file.name.as_str()).collect();
     let age = now.since(newest.at).as_secs();
     let facts = json!({
-        "count": count, "name": newest.name, "age_seconds": age, "bytes": newest.bytes, "total_bytes": total,
+        "count": count, "name": newest.name, "names": names, "age_seconds": age, "bytes": newest.bytes, "total_bytes": total,
     });
     let (name, bytes) = (newest.name.as_str(), newest.bytes);
     let line = match age / 60 {
