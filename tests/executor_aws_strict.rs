@@ -71,8 +71,16 @@ async fn a_part_of_the_calls_goes_to_the_new_version() {
     let alias = json!({"do": "alias", "function": "api", "alias": "live"});
     let facts = cloud.facts("lambda", alias.clone()).await;
     assert_eq!((&facts["version"], &facts["weights"]), (&json!("8"), &json!({"9": 0.1})));
+    for version in ["8", "9"] {
+        let mut must = alias.clone();
+        must["version"] = json!(version);
+        let why = failed(cloud.run("lambda", must).await);
+        assert!(why.contains("not all of it"), "{version}: {why}");
+    }
     cloud.facts("lambda", shift("9")).await;
-    assert_eq!(cloud.facts("lambda", alias).await["weights"], json!({}));
+    let mut must = alias;
+    must["version"] = json!("9");
+    assert_eq!(cloud.facts("lambda", must).await["weights"], json!({}));
 }
 
 #[tokio::test]

@@ -339,9 +339,13 @@ impl Engine {
 /// What was approved for a step: its own plan, or, for an undo step, the undo plan of the step that it undoes.
 fn approved_plan<'a>(approval: &'a Approval, step: &StepRun) -> Option<&'a Plan> {
     let open = matches!(approval.state, ApprovalState::Granted | ApprovalState::BrokenGlass);
-    let at = step.body.undoes.unwrap_or(step.position);
-    let planned = approval.body.steps.iter().find(|planned| open && planned.position == at)?;
-    if step.body.undoes.is_some() { planned.undo.as_ref() } else { Some(&planned.plan) }
+    let at = |position: usize| approval.body.steps.iter().find(|planned| open && planned.position == position);
+    // A way back that could not be told beforehand was asked for by itself.
+    match (at(step.position), step.body.undoes) {
+        (Some(own), _) => Some(&own.plan),
+        (None, Some(undone)) => at(undone)?.undo.as_ref(),
+        (None, None) => None,
+    }
 }
 
 /// Whether enough of those who said yes still hold a role that may.

@@ -52,7 +52,7 @@ impl Engine {
         if !steps::update(&mut tx, &step, from, attempt).await? {
             return Ok(false);
         }
-        let key = format!("{}/{}/{}", run.id, step.position, step.attempt);
+        let key = format!("{}-{}", run.id, step.position);
         let body = json!({
             "run": run.id, "step": step.body.step.title, "position": step.position, "attempt": step.attempt,
             "plan": planned.plan, "digest": step.body.plan_digest, "approval": step.approval, "key": key,

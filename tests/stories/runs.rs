@@ -56,6 +56,33 @@ async fn a_step_that_cannot_be_planned_has_failed_and_the_run_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_way_back_that_nobody_could_see_beforehand_is_asked_for_by_itself() {
+    let book = (
+        "shop/shift.yaml",
+        "name: swap\nsummary: Swaps the release\nenvironments: [prod]\nallow: [{ roles: [operator] }]\nsteps:
+  - id: swap
+    title: Swap it
+    action: shell
+    effect: change
+    with: { argv: [\"${dir}/deploy\", swap] }
+    undo: { title: Swap it back, action: shell, with: { argv: [\"${dir}/deploy\", back, \"{{ steps.swap.lines.0 }}\"] } }
+  - { id: check, title: Is it well?, action: shell, effect: read, on_fail: undo, with: { argv: [/bin/false] } }\n",
+    );
+    story_on(CONSOLE, &[book], async |s| {
+        program(s, "deploy", "#!/bin/sh\necho \"$@\" >> \"$(dirname \"$0\")/effects\"\necho v7\n");
+        let run = only(s.person("ana").says("#infra", "/ops swap prod").await);
+        s.person("leo").presses(&run, "approve").await;
+        let ask = s.message(&run.id).await;
+        assert_eq!(ask.card.state, "awaiting_approval", "{}", ask.card.text());
+        assert_eq!(s.effects(), ["swap"]);
+        s.person("eva").presses(&ask, "approve").await;
+        assert_eq!(s.effects(), ["swap", "back v7"]);
+        assert_eq!(s.message(&run.id).await.card.state, "failed");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_undo_button_proposes_the_inverse_through_the_same_approvals() {
     story(ALL, async |s| {
         world(s);

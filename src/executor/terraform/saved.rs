@@ -25,8 +25,7 @@ impl Fields {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&home);
         made.map_err(|error| unreadable(&home, &error))?;
         sweep(&home, now);
-        // The key is the run, the step and the attempt, with slashes between them.
-        Ok(home.join(format!("{}.tfplan", key.replace('/', "-"))))
+        Ok(home.join(format!("{key}.tfplan")))
     }
 
     /// The plan that an earlier step saved in this directory.
