@@ -1,8 +1,12 @@
 //! The five teams' packs: every row of their documents is a command, and every command is proven.
 
 mod coverage;
+#[cfg(feature = "docker")]
+mod minimarket;
 #[cfg(all(feature = "aws", feature = "docker"))]
 mod orion;
+#[cfg(feature = "docker")]
+mod pawpaw;
 #[cfg(feature = "aws")]
 mod turnaki;
 mod world;

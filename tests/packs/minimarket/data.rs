@@ -1,0 +1,120 @@
+//! The database: restores, indexes, plans, maintenance, the cache beside it, the key of its data.
+
+use super::*;
+
+impl Market {
+    /// A backup made by PostgreSQL's own program.
+    #[allow(clippy::disallowed_methods)] // a test starts a process
+    fn dump(&self, name: &str) {
+        let file = self.path(&format!("backups/{name}"));
+        let mut command = std::process::Command::new("pg_dump");
+        command.args(["--format", "custom", "--file"]).arg(file).arg(self.db.url());
+        assert!(command.status().unwrap().success());
+    }
+
+    async fn sql(&self, text: &str) {
+        self.db.connect().await.execute(AssertSqlSafe(text.to_owned())).await.unwrap();
+    }
+}
+
+/// As the document has it, one foreign session is enough to mix the backup with what was there, and to call that a success.
+/// Proves: M39, D1, Y29.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_is_whole_although_somebody_else_is_connected() {
+    let Some(market) = Market::up().await else { return };
+    market.dump("inventario_retail_1.dump");
+    market
+        .here()
+        .tell_everywhere(async |s| {
+            market.sql("DELETE FROM productos WHERE id > 500; INSERT INTO productos VALUES (5000, 'late')").await;
+            let mut foreign = market.db.connect().await;
+            foreign.execute("SELECT 1").await.unwrap();
+            let before = market.started("dashboard").await;
+            let run = asks(s, "restaurar inventario_retail_1.dump prod").await;
+            let ask = comes_to(s, &run, "awaiting_approval").await;
+            s.person("leo").presses_with(&ask, "approve", &[("confirm", "inventario")]).await;
+            assert_eq!(market.count().await, 501, "who types something else has approved nothing");
+            approved_by_typing(s, &run, &["leo", "eva"], &market.db.name).await;
+            comes_to(s, &run, "done").await;
+            assert_eq!(market.count().await, 1000, "the backup's rows, and no other");
+            assert!(foreign.execute("SELECT 1").await.is_err(), "the foreign session was ended");
+            assert_ne!(market.started("dashboard").await, before, "writers were stopped and started again");
+            let kept = "SELECT count(*) FROM pg_database WHERE starts_with(datname, $1)";
+            let name = format!("{}_before_", market.db.name);
+            let kept: i64 =
+                sqlx::query_scalar(kept).bind(name).fetch_one(&mut market.db.connect().await).await.unwrap();
+            assert!(kept >= 1, "what was in service is kept");
+        })
+        .await;
+}
+
+/// Proves: M39.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_backup_is_found_before_anybody_is_asked() {
+    let Some(market) = Market::up().await else { return };
+    market.write("backups/inventario_retail_2.sql", "CREATE TABLE half");
+    market
+        .here()
+        .tell(async |s| {
+            let run = asks(s, "restaurar inventario_retail_2.sql prod").await;
+            comes_to(s, &run, "failed").await;
+            assert_eq!(market.count().await, 1000);
+        })
+        .await;
+}
+
+/// Proves: M08, M12, M13, M14, M19, M20, M21, D5, D6, Y24.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_and_the_cache_are_looked_at_and_looked_after() {
+    let Some(market) = Market::new().await else { return };
+    market
+        .here()
+        .tell(async |s| {
+            let run = done(s, "bases prod").await;
+            assert!(told(s, &run).await.contains(&market.db.name));
+            asks(s, "consultas-lentas prod").await;
+            let run = done(s, "explicar-producto S7 prod").await;
+            assert!(told(s, &run).await.contains("productos"));
+            assert_eq!(through(s, "crear-indice productos sku prod", "").await.card.state, "done");
+            let index = "SELECT count(*) FROM pg_indexes WHERE indexname = 'idx_productos_sku'";
+            let found: i64 = sqlx::query_scalar(index).fetch_one(&mut market.db.connect().await).await.unwrap();
+            assert_eq!(found, 1);
+            let over = through(s, "vacuum-completo productos prod", "productos").await;
+            assert_eq!(over.card.state, "done", "{}", told(s, &over).await);
+            let over = through(s, "reindexar prod", &market.db.name).await;
+            assert_eq!(over.card.state, "done", "{}", told(s, &over).await);
+            let run = asks(s, "cache prod").await;
+            let text = s.message(&run.id).await.card.text();
+            assert!(text.contains("claves expulsadas | OK") && text.contains("claves | OK"), "{text}");
+        })
+        .await;
+}
+
+/// Proves: M30, M31, M32, D7, D8, Y23, Y28.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_is_checked_and_set_and_never_shown() {
+    let Some(market) = Market::new().await else { return };
+    market.files();
+    market
+        .here()
+        .tell(async |s| {
+            let over = through(s, "reiniciar-todo dev", "").await;
+            assert_eq!(over.card.state, "done", "{}", told(s, &over).await);
+            let run = done(s, "clave-cifrado prod").await;
+            let all = told(s, &run).await;
+            assert!(all.contains("descifra | OK") && !all.contains(KEY), "{all}");
+            let before = market.started("dashboard").await;
+            let over = through(s, "poner-clave prod", "").await;
+            let all = told(s, &over).await;
+            assert_eq!(over.card.state, "done", "{all}");
+            assert!(!all.contains(KEY), "{all}");
+            assert_ne!(market.started("dashboard").await, before, "made anew, not only restarted");
+            market.write("market/.env.production", "DATABASE_ENCRYPTION_KEY=short\n");
+            let run = asks(s, "clave-cifrado prod").await;
+            let text = s.message(&run.id).await.card.text();
+            assert!(text.contains("clave en el archivo | not OK"), "{text}");
+            done(s, "descifrado prod").await;
+            assert_eq!(through(s, "clave-perdida prod", "").await.card.state, "done");
+        })
+        .await;
+}
