@@ -1,5 +1,7 @@
 //! The five teams' packs: every row of their documents is a command, and every command is proven.
 
+#[cfg(feature = "docker")]
+mod alarm;
 mod coverage;
 #[cfg(feature = "docker")]
 mod minimarket;

@@ -21,6 +21,7 @@ use crate::world::{Here, approved_by_typing, asks, comes_to, done};
 
 mod data;
 mod services;
+mod watching;
 
 const TABLES: &str = "DROP TABLE orders; CREATE EXTENSION IF NOT EXISTS pgcrypto;
     CREATE TABLE productos (id int PRIMARY KEY, sku text); INSERT INTO productos SELECT n, 'S' || n FROM generate_series(1, 1000) n;

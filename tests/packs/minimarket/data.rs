@@ -5,7 +5,7 @@ use super::*;
 impl Market {
     /// A backup made by PostgreSQL's own program.
     #[allow(clippy::disallowed_methods)] // a test starts a process
-    fn dump(&self, name: &str) {
+    pub(super) fn dump(&self, name: &str) {
         let file = self.path(&format!("backups/{name}"));
         let mut command = std::process::Command::new("pg_dump");
         command.args(["--format", "custom", "--file"]).arg(file).arg(self.db.url());
