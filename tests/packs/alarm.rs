@@ -70,7 +70,8 @@ impl Monitoring {
     async fn of(share: f64) -> Option<Self> {
         let prometheus = program::find("SERENO_TEST_PROMETHEUS", "/usr/bin/prometheus")?;
         let manager = program::find("SERENO_TEST_ALERTMANAGER", "/usr/bin/prometheus-alertmanager")?;
-        let (folder, begun, sent) = (tempfile::tempdir().unwrap(), Instant::now(), Arc::<Mutex<Vec<String>>>::default());
+        let (folder, begun, sent) =
+            (tempfile::tempdir().unwrap(), Instant::now(), Arc::<Mutex<Vec<String>>>::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let own = listener.local_addr().unwrap().port();
         let take = async |State(sent): State<Arc<Mutex<Vec<String>>>>, body: String| sent.lock().unwrap().push(body);

@@ -11,6 +11,8 @@ mod orion;
 mod pawpaw;
 #[cfg(feature = "aws")]
 mod turnaki;
+#[cfg(all(feature = "aws", feature = "docker", feature = "mongo"))]
+mod twl_pipeline;
 mod world;
 
 // The stories' stage and harness, of which the packs use a part.

@@ -14,7 +14,7 @@ use crate::world::{Here, approved_by, asks, checks_off, comes_to};
 
 mod ailments;
 mod infra;
-mod looks;
+pub mod looks;
 
 const FUNCTION: &str = "tk-nq-dev-health";
 

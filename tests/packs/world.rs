@@ -22,8 +22,9 @@ impl Here {
         Self { pack, values: Vec::new(), secrets: Vec::new(), more: String::new() }
     }
 
-    /// With another value.
+    /// With another value; what is said last holds. A list's parts stand between commas.
     pub fn value(mut self, name: &str, value: impl ToString) -> Self {
+        self.values.retain(|(known, _)| known != name);
         self.values.push((name.to_owned(), value.to_string()));
         self
     }

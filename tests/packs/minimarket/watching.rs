@@ -20,7 +20,8 @@ fn issue(folder: &std::path::Path, now: i64, days: i64) {
         rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds)
     };
     let params = |names: &[&str], name: &str| {
-        let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+        let mut params =
+            CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
         (params.not_before, params.not_after) = (at(-400), at(days));
         params.distinguished_name.push(DnType::CommonName, name);
         params
@@ -47,7 +48,8 @@ async fn door(folder: PathBuf) -> u16 {
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let certificates = |name: &str| CertificateDer::pem_file_iter(folder.join(name)).unwrap().map(Result::unwrap);
+            let certificates =
+                |name: &str| CertificateDer::pem_file_iter(folder.join(name)).unwrap().map(Result::unwrap);
             let mut roots = rustls::RootCertStore::empty();
             roots.add(certificates("ca.crt").next().unwrap()).unwrap();
             let clients = WebPkiClientVerifier::builder(roots.into()).build().unwrap();
@@ -169,7 +171,8 @@ async fn certificates_are_renewed_twice_a_day_and_the_old_ones_are_kept() {
             assert_ne!(market.started("prometheus").await, before);
         }
         done(s, "certificados prod").await;
-        let folders = || std::fs::read_dir(&tls).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+        let folders =
+            || std::fs::read_dir(&tls).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
         assert_eq!(folders().count(), 2);
         let kept = folders().any(|folder| std::fs::read(folder.join("prometheus.crt")).unwrap() == first);
         assert!(kept, "what was there at first is in one of them");

@@ -12,7 +12,7 @@ use crate::harness::Story;
 use crate::world::{asks, comes_to, done};
 
 /// Makes a Lambda.
-pub(super) async fn make(cloud: &Cloud, function: &str) {
+pub async fn make(cloud: &Cloud, function: &str) {
     let policy = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%5D%7D";
     let role = format!("{function}-role");
     let body = format!("Action=CreateRole&Version=2010-05-08&RoleName={role}&AssumeRolePolicyDocument={policy}");
@@ -36,7 +36,7 @@ pub(super) async fn make(cloud: &Cloud, function: &str) {
 }
 
 /// A log with these lines of half a minute ago.
-pub(super) async fn write(cloud: &Cloud, function: &str, lines: &[&str]) {
+pub async fn write(cloud: &Cloud, function: &str, lines: &[&str]) {
     let client = aws_sdk_cloudwatchlogs::Client::new(&cloud.sdk().await);
     let group = format!("/aws/lambda/{function}");
     client.create_log_group().log_group_name(&group).send().await.unwrap();
@@ -48,12 +48,7 @@ pub(super) async fn write(cloud: &Cloud, function: &str, lines: &[&str]) {
 }
 
 /// Asks moto without a signature that anybody looks at: method, path and content type, or DynamoDB's operation.
-pub(super) async fn asked(
-    cloud: &Cloud,
-    service: &str,
-    (method, path, kind): (&str, &str, &str),
-    body: String,
-) -> String {
+pub async fn asked(cloud: &Cloud, service: &str, (method, path, kind): (&str, &str, &str), body: String) -> String {
     let scope = format!(
         "AWS4-HMAC-SHA256 Credential={KEY_ID}/20260301/eu-west-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
     );
