@@ -41,7 +41,21 @@ async fn the_stack_goes_up_down_and_begins_again_without_its_data() {
                 assert!(over.card.text().contains("contenedores sanos | OK"), "{}", over.card.text());
             }
             assert!(it.stack.docker.inspect_volume(&volume).await.is_ok(), "a restart keeps the data");
-            let over = through(s, "empezar-de-cero prod", &it.stack.project).await;
+            let run = asks(s, "empezar-de-cero prod").await;
+            for turn in 0..8 {
+                let mut waiting = s.channel("#infra").await;
+                waiting.push(s.message(&run.id).await);
+                for thread in waiting.clone() {
+                    waiting.extend(s.thread(&thread.id).await);
+                }
+                let Some(ask) = waiting.into_iter().find(|heard| heard.card.state == "awaiting_approval") else {
+                    break;
+                };
+                s.person(["leo", "eva"][turn % 2])
+                    .presses_with(&ask, "approve", &[("confirm", &it.stack.project)])
+                    .await;
+            }
+            let over = comes_to(s, &run, "done").await;
             assert_eq!(over.card.state, "done", "{}", told(s, &over).await);
             assert!(it.stack.docker.inspect_volume(&volume).await.is_err(), "the data is gone");
             assert!(std::fs::read_dir(it.path("backups")).unwrap().count() > 0, "a copy was made before");
@@ -129,6 +143,12 @@ async fn services_start_on_free_ports_and_are_started_again() {
             let over = through(s, "reiniciar-bases prod", "").await;
             assert_eq!(over.card.state, "done", "{}", told(s, &over).await);
             assert_ne!(it.stack.started_at(&name).await, before);
+            for app in ["ingestion", "processing", "reporting-api"] {
+                it.write(
+                    &format!("apps/{app}/.env"),
+                    "S3_BUCKET_NAME=b\nSQS_QUEUE_URL=q\nMONGODB_URI=m\nDATABASE_URL=d\n",
+                );
+            }
             let run = asks(s, "no-arranca dev").await;
             let text = comes_to(s, &run, "failed").await.card.text();
             assert!(text.contains("puertos libres | OK") && text.contains(".env de la API | not OK"), "{text}");
@@ -217,7 +237,7 @@ async fn data_is_counted_and_shown_without_what_is_personal() {
             assert_eq!(over.card.state, "done", "{}", told(s, &over).await);
             assert!(over.card.text().contains("registros curados | OK"), "{}", over.card.text());
             assert_eq!(it.app.asked("GET /api/reporting/records"), 1);
-            for (line, seen) in [("datos prod", "[hidden]"), ("datos usuarios prod", "d…")] {
+            for (line, seen) in [("datos prod", "[hidden]"), ("datos usuarios prod", "1 row")] {
                 let run = done(s, line).await;
                 let told = told(s, &run).await;
                 assert!(told.contains(seen), "{line}: {told}");
