@@ -237,7 +237,7 @@ async fn data_is_counted_and_shown_without_what_is_personal() {
             assert_eq!(over.card.state, "done", "{}", told(s, &over).await);
             assert!(over.card.text().contains("registros curados | OK"), "{}", over.card.text());
             assert_eq!(it.app.asked("GET /api/reporting/records"), 1);
-            for (line, seen) in [("datos prod", "[hidden]"), ("datos usuarios prod", "1 row")] {
+            for (line, seen) in [("datos prod", "[hidden]"), ("datos usuarios prod", "d…")] {
                 let run = done(s, line).await;
                 let told = told(s, &run).await;
                 assert!(told.contains(seen), "{line}: {told}");
