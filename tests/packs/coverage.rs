@@ -27,7 +27,7 @@ const TEAMS: &[Team] = &[
     Team { pack: "minimarket", letter: 'M', rows: 42, policies: 6..=30 },
 ];
 /// Packs that are not written yet. While a pack stands here nothing is asked of it; nothing else is ever left out.
-const OPEN: &[&str] = &["twl-pipeline", "pawpaw", "minimarket"];
+const OPEN: &[&str] = &["twl-pipeline"];
 /// What the documents get wrong, and the packs do not.
 const DEFECTS: u32 = 17;
 const BEGIN: &str = "<!-- rows: written by the tests -->\n";

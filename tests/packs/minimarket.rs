@@ -43,6 +43,13 @@ pub fn catches_up(s: &Story) {
     s.clock.forward(Duration::from_millis(behind));
 }
 
+/// A certificate that is good until March of that year.
+pub fn dates(year: i32) -> rcgen::CertificateParams {
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    (params.not_before, params.not_after) = (rcgen::date_time_ymd(2025, 1, 1), rcgen::date_time_ymd(year, 3, 12));
+    params
+}
+
 /// Waits until a server answers this address with a body that fits.
 pub async fn until_says(url: &str, fits: impl Fn(&str) -> bool) {
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -206,6 +213,8 @@ impl Market {
             .value("database", &self.db.name)
             .value("backups", path("backups"))
             .value("tls", path("tls"))
+            .value("tls_script", path("tls/generate_certs.sh"))
+            .value("image", "sereno-test/busybox")
             .value("watch", "1s")
             .value("follow", "1s")
             .secret("db", self.db.url())
@@ -240,7 +249,7 @@ pub async fn through(s: &Story, line: &str, typed: &str) -> Heard {
                 let typed: &[(&str, &str)] = if typed.is_empty() { &[] } else { &[("confirm", typed)] };
                 s.person(["leo", "eva"][turn % 2]).presses_with(&now, "approve", typed).await;
             }
-            "holding" => {
+            "holding" if now.buttons().contains(&"check") => {
                 s.person(["ana", "leo"][turn % 2]).presses_with(&now, "check", &[("evidence", "visto")]).await;
             }
             _ => s.waits(minutes(1)).await,

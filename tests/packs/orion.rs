@@ -87,6 +87,8 @@ impl Server {
             .value("logs", path("logs"))
             .value("backups", path("backups"))
             .value("scripts", path("scripts"))
+            // Of memory: how full this machine's disks are is not the story's.
+            .value("disk", "/dev/shm")
             .value("database", &self.db.name)
             .value("pghost", host.split(':').next().unwrap())
             .value("pgport", host.split(':').next_back().unwrap())

@@ -60,6 +60,7 @@ impl Paw {
             .value("loki", &self.app.url)
             .value("prometheus", &self.watch.url)
             .value("follow", "1s")
+            .value("npm", format!("{dir}/npm"))
             .secret("db", url)
             .secret("old_token", "an-old-token-0123")
             .secret("login", r#"{"email":"test@test.com","password":"test"}"#)
@@ -188,4 +189,71 @@ async fn backups_are_fresh_and_what_nothing_uses_is_removed() {
             paw.stack.started_at(&paw.stack.name("backend", 1)).await;
         })
         .await;
+}
+
+/// npm is a stand-in that notes how it was called.
+/// Proves: P13, Y49.
+#[tokio::test(flavor = "multi_thread")]
+async fn dependencies_are_audited_and_updated_and_tested() {
+    let Some(paw) = Paw::new().await else { return };
+    paw.write("npm", &format!("#!/bin/sh\necho \"$*\" >> {}/calls\n", paw.dir.path().display()));
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(paw.dir.path().join("npm"), executable).unwrap();
+    let calls = || std::fs::read_to_string(paw.dir.path().join("calls")).unwrap();
+    paw.here()
+        .tell(async |s| {
+            assert_eq!(through(s, "mantenimiento auditar backend prod", "").await.card.state, "done");
+            assert!(calls().contains("audit") && !calls().contains("update"), "{}", calls());
+            assert_eq!(through(s, "mantenimiento actualizar frontend prod", "").await.card.state, "done");
+            assert!(calls().contains("update") && calls().contains("test"), "{}", calls());
+        })
+        .await;
+}
+
+/// Proves: P11, Y48.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_certificate_is_looked_at_and_who_runs_as_root_is_told() {
+    let Some(paw) = Paw::new().await else { return };
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    for service in ["nginx", "backend"] {
+        paw.stack.up(service, 1).await;
+    }
+    let soon = https(2026).await;
+    paw.here()
+        .value("https", format!("127.0.0.1:{soon}"))
+        .tell(async |s| {
+            let run = asks(s, "certificado prod").await;
+            let text = s.message(&run.id).await.card.text();
+            assert!(text.contains("certificado (días) | not OK"), "{text}");
+            let over = through(s, "exposicion prod", "").await;
+            assert!(over.card.text().contains("usuario del backend | not OK"), "{}", over.card.text());
+        })
+        .await;
+    let late = https(2036).await;
+    paw.here()
+        .value("https", format!("127.0.0.1:{late}"))
+        .tell(async |s| {
+            let over = through(s, "renovar-certificado prod", "").await;
+            assert_eq!(over.card.state, "done", "{}", told(s, &over).await);
+        })
+        .await;
+}
+
+/// A server with a certificate that is good until then.
+async fn https(year: i32) -> u16 {
+    use rustls::pki_types::pem::PemObject as _;
+    let key = rcgen::KeyPair::generate().unwrap();
+    let (pem, key) = (crate::minimarket::dates(year).self_signed(&key).unwrap().pem(), key.serialize_pem());
+    let chain = vec![rustls::pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()];
+    let key = rustls::pki_types::PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let _ = acceptor.accept(stream).await;
+        }
+    });
+    port
 }

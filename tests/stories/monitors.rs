@@ -44,7 +44,7 @@ async fn a_monitor_opens_an_incident_after_three_failures_and_closes_it_after_tw
         let incident = only(s.channel("#infra").await);
         assert_eq!(incident.card.title, "P1 The shop is down: open");
         let text = incident.card.text();
-        assert!(text.contains("Its health health: error, and should be contains ok"), "{text}");
+        assert!(text.contains("Its health health: error (expected: contains ok)"), "{text}");
         assert_eq!(incident.field("P1"), "Nobody can buy");
         assert!(incident.field("Answer by").contains("10:11"), "{text}");
         assert_eq!(incident.field("RTO / RPO"), "Data lost: 2h / 24h".replace("24h", "1d"));

@@ -118,3 +118,38 @@ async fn the_key_is_checked_and_set_and_never_shown() {
         })
         .await;
 }
+
+/// Proves: M38.
+#[cfg(feature = "aws")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_four_copies_and_is_read_again() {
+    use crate::aws_support::{ACCOUNT, Cloud, KEY as SECRET, KEY_ID};
+    let (Some(market), Some(cloud)) = (Market::new().await, Cloud::moto()) else { return };
+    cloud.aws(json!({"do": "s3.create_bucket", "bucket": cloud.name})).await;
+    market.files();
+    for folder in ["prometheus/tls", "alertmanager"] {
+        std::fs::create_dir_all(market.path(&format!("market/observability/{folder}"))).unwrap();
+    }
+    for file in ["prometheus/prometheus.yml", "alertmanager/alertmanager.yml"] {
+        market.write(&format!("market/observability/{file}"), "");
+    }
+    let aws = format!(
+        "aws: {{ region: eu-west-1, endpoint_url: \"{}\", access_key_id: {KEY_ID}, secret_access_key: \"{SECRET}\" }}",
+        cloud.endpoint
+    );
+    market
+        .here()
+        .value("bucket", &cloud.name)
+        .value("account", ACCOUNT)
+        .value("volume", market.stack.volume("data").await)
+        .value("backup_volume", market.stack.volume("backup").await)
+        .more(&aws)
+        .tell(async |s| {
+            catches_up(s);
+            let over = through(s, "respaldar prod", "").await;
+            assert_eq!(over.card.state, "done", "{}", told(s, &over).await);
+            assert!(over.card.text().contains("está en S3 | OK"), "{}", over.card.text());
+            done(s, "respaldos prod").await;
+        })
+        .await;
+}
