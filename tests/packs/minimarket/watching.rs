@@ -1,5 +1,5 @@
-//! What the market watches by itself: every morning, its certificates, its backups; how certificates are renewed and
-//! backups made; and when errors do not go away.
+//! What the market watches by itself: every morning, its certificates, its backups; how certificates are renewed; and
+//! what happens when errors do not go away.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::SystemTime;
@@ -20,7 +20,8 @@ fn issue(folder: &std::path::Path, now: i64, days: i64) {
         rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds)
     };
     let params = |names: &[&str], name: &str| {
-        let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+        let mut params =
+            CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
         (params.not_before, params.not_after) = (at(-400), at(days));
         params.distinguished_name.push(DnType::CommonName, name);
         params
@@ -47,7 +48,8 @@ async fn door(folder: PathBuf) -> u16 {
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let certificates = |name: &str| CertificateDer::pem_file_iter(folder.join(name)).unwrap().map(Result::unwrap);
+            let certificates =
+                |name: &str| CertificateDer::pem_file_iter(folder.join(name)).unwrap().map(Result::unwrap);
             let mut roots = rustls::RootCertStore::empty();
             roots.add(certificates("ca.crt").next().unwrap()).unwrap();
             let clients = WebPkiClientVerifier::builder(roots.into()).build().unwrap();
@@ -169,7 +171,8 @@ async fn certificates_are_renewed_twice_a_day_and_the_old_ones_are_kept() {
             assert_ne!(market.started("prometheus").await, before);
         }
         done(s, "certificados prod").await;
-        let folders = || std::fs::read_dir(&tls).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+        let folders =
+            || std::fs::read_dir(&tls).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
         assert_eq!(folders().count(), 2);
         let kept = folders().any(|folder| std::fs::read(folder.join("prometheus.crt")).unwrap() == first);
         assert!(kept, "what was there at first is in one of them");
@@ -181,42 +184,6 @@ async fn certificates_are_renewed_twice_a_day_and_the_old_ones_are_kept() {
         assert_eq!(std::fs::read(tls.join("prometheus.crt")).unwrap(), good, "and the way back was taken");
     })
     .await;
-}
-
-/// The base, the configuration, the volume, and all of it in S3.
-/// Proves: M38, D14.
-#[cfg(feature = "aws")]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_backup_is_whole_and_somewhere_else_too() {
-    use crate::aws_support::{ACCOUNT, Cloud, KEY, KEY_ID};
-    let (Some(market), Some(cloud)) = (Market::up().await, Cloud::moto()) else { return };
-    market.files();
-    for file in ["prometheus/tls/ca.crt", "prometheus/prometheus.yml", "alertmanager/alertmanager.yml"] {
-        let path = market.path("market/observability").join(file);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, "as it is").unwrap();
-    }
-    cloud.aws(json!({"do": "s3.create_bucket", "bucket": cloud.name})).await;
-    let (data, backups) = (market.stack.volume("data").await, market.stack.volume("backups").await);
-    let aws = format!(
-        "aws: {{ region: eu-west-1, endpoint_url: \"{}\", access_key_id: {KEY_ID}, secret_access_key: \"{KEY}\" }}",
-        cloud.endpoint
-    );
-    let here = market.here().value("bucket", &cloud.name).value("account", ACCOUNT).value("volume", data);
-    let here = here.value("backup_volume", backups).value("image", "sereno-test/busybox").value("disk", "/dev/shm");
-    here.more(&aws)
-        .tell(async |s| {
-            catches_up(s);
-            let over = through(s, "respaldar prod", "").await;
-            let all = told(s, &over).await;
-            assert_eq!(over.card.state, "done", "{all}");
-            assert!(over.card.text().contains("está en S3 | OK"), "{all}");
-            let stored = cloud.aws(json!({"do": "s3.list_objects", "bucket": cloud.name})).await;
-            assert_eq!(stored["count"], 2, "{stored}");
-            s.waits(minutes(1)).await;
-            done(s, "respaldos prod").await;
-        })
-        .await;
 }
 
 /// Half of all requests fail, and still do five minutes later.
