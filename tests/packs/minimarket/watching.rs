@@ -72,9 +72,9 @@ async fn door(folder: PathBuf) -> u16 {
 
 impl Market {
     /// A backup that is so many hours old in the story.
-    fn backup(&self, name: &str, now: i64, hours: i64) {
+    async fn backup(&self, name: &str, now: i64, hours: i64) {
         let path = self.path(&format!("backups/{name}"));
-        self.dump(name);
+        self.noted(name).await;
         let at = Duration::from_millis(u64::try_from(now - hours * 3_600_000).unwrap());
         std::fs::File::open(path).unwrap().set_modified(SystemTime::UNIX_EPOCH + at).unwrap();
     }
@@ -121,7 +121,7 @@ async fn certificates_that_end_and_backups_that_are_old_open_incidents_by_themse
     here.tell(async |s| {
         let now = s.clock.now().0;
         issue(&market.path("tls"), now, 500);
-        market.backup("inventario_retail_1.dump", now, 1);
+        market.backup("inventario_retail_1.dump", now, 1).await;
         s.settles().await;
         s.waits(minutes(60)).await;
         for title in ["Un certificado vence", "No hay un backup"] {
@@ -135,7 +135,7 @@ async fn certificates_that_end_and_backups_that_are_old_open_incidents_by_themse
         let backup = titled(s, backup).await.remove(0);
         assert_eq!((certificate.card.state.as_str(), backup.card.state.as_str()), ("open", "open"));
         issue(&market.path("tls"), now, 500);
-        market.backup("inventario_retail_2.dump", s.clock.now().0, 1);
+        market.backup("inventario_retail_2.dump", s.clock.now().0, 1).await;
         s.waits(minutes(6 * 60)).await;
         for incident in [&certificate, &backup] {
             assert_eq!(s.message(&incident.id).await.card.state, "resolved", "{}", incident.card.title);
