@@ -58,7 +58,7 @@ impl Here {
         for &stage in stages {
             on_sqlite(async |database| {
                 eprintln!("on the stage {stage:?}");
-                story_of(database, &books, stage, self.config(), &story).await;
+                Box::pin(story_of(database, &books, stage, self.config(), &story)).await;
             })
             .await;
         }

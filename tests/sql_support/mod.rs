@@ -82,10 +82,16 @@ impl Shop {
 
 impl Drop for Shop {
     fn drop(&mut self) {
-        let (server, text) = (self.server.clone(), format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        let (server, name) = (self.server.clone(), self.name.clone());
         let sweep = async move {
             let mut admin = PgConnection::connect(&server).await?;
-            admin.execute(AssertSqlSafe(text)).await
+            // With what restores of it have kept.
+            let text = "SELECT datname::text FROM pg_database WHERE datname = $1 OR starts_with(datname, $1 || '_')";
+            let all: Vec<String> = sqlx::query_scalar(text).bind(name).fetch_all(&mut admin).await?;
+            for name in all {
+                admin.execute(AssertSqlSafe(format!("DROP DATABASE \"{name}\" WITH (FORCE)"))).await?;
+            }
+            Ok::<_, sqlx::Error>(())
         };
         let swept = std::thread::spawn(|| tokio::runtime::Runtime::new().unwrap().block_on(sweep));
         let _ = swept.join();

@@ -206,9 +206,10 @@ impl Story {
 
     /// Everything that can happen by itself happens.
     pub async fn settles(&self) {
+        // Boxed: an engine is a large future, and a story holds many of these at once.
         match &self.town {
-            Some(town) => town.settles(self).await,
-            None => self.engine.settle().await.unwrap(),
+            Some(town) => Box::pin(town.settles(self)).await,
+            None => Box::pin(self.engine.settle()).await.unwrap(),
         }
     }
 

@@ -188,7 +188,7 @@ impl Town {
     pub async fn settles(&self, story: &Story) {
         for _ in 0..1_000 {
             self.keeps_time();
-            story.engine.settle().await.unwrap();
+            Box::pin(story.engine.settle()).await.unwrap();
             if self.slack.with(|world| world.down) {
                 return;
             }

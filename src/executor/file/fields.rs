@@ -36,9 +36,9 @@ text_enum! {
 }
 
 /// Files of this machine. Facts, by verb: `keys`: `set`, `missing`, `wrong` (names, never values), `all_ok`. `equal`:
-/// `equal`, `set`. `newest`: `count`, `name`, `age_seconds`, `bytes`, `total_bytes`, `names` (up to 20); without a file only `count`.
-/// `search`: `lines`, `matches`, `scanned_bytes`, `truncated`. `copy`: `to`, `bytes`, `sha256`. `uncopy`: `to`, `gone`
-/// (whether it was gone before).
+/// `equal`, `set`. `newest`: `count`, `name`, `age_seconds`, `bytes`, `total_bytes`, `names` (the newest 50); without a
+/// file only `count`. `search`: `lines`, `matches`, `scanned_bytes`, `truncated`. `copy`: `to`, `bytes`, `sha256`.
+/// `uncopy`: `to`, `gone` (whether it was gone before).
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fields {

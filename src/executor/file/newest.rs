@@ -15,7 +15,7 @@ use crate::domain::step::Report;
 /// Entries of a directory that are looked at.
 const ENTRIES: usize = 100_000;
 /// Names that are told, the newest ones.
-const NAMES: usize = 20;
+const NAMES: usize = 50;
 
 struct Newest {
     name: String,

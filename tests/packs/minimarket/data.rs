@@ -3,13 +3,11 @@
 use super::*;
 
 impl Market {
-    /// A backup made by PostgreSQL's own program.
-    #[allow(clippy::disallowed_methods)] // a test starts a process
-    pub(super) fn dump(&self, name: &str) {
-        let file = self.path(&format!("backups/{name}"));
-        let mut command = std::process::Command::new("pg_dump");
-        command.args(["--format", "custom", "--file"]).arg(file).arg(self.db.url());
-        assert!(command.status().unwrap().success());
+    /// A backup as `respaldar` makes it, with its note of what is in it.
+    pub(super) async fn noted(&self, name: &str) {
+        let with = json!({"do": "dump", "database": {"secret": "shop_db"}, "dir": self.path("backups"), "file": name});
+        let cx = crate::sql_support::at(&self.db.url(), crate::sql_support::LONG);
+        crate::sql_support::done(crate::sql_support::run_planned(&cx, "sql_backup", &with).await);
     }
 
     async fn sql(&self, text: &str) {
@@ -22,7 +20,7 @@ impl Market {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_is_whole_although_somebody_else_is_connected() {
     let Some(market) = Market::up().await else { return };
-    market.dump("inventario_retail_1.dump");
+    market.noted("inventario_retail_1.dump").await;
     market
         .here()
         .tell_everywhere(async |s| {
@@ -36,6 +34,8 @@ async fn a_restore_is_whole_although_somebody_else_is_connected() {
             assert_eq!(market.count().await, 501, "who types something else has approved nothing");
             approved_by_typing(s, &run, &["leo", "eva"], &market.db.name).await;
             comes_to(s, &run, "done").await;
+            let all = told(s, &run).await;
+            assert!(all.contains("as the backup counted"), "{all}");
             assert_eq!(market.count().await, 1000, "the backup's rows, and no other");
             assert!(foreign.execute("SELECT 1").await.is_err(), "the foreign session was ended");
             assert_ne!(market.started("dashboard").await, before, "writers were stopped and started again");
@@ -56,7 +56,11 @@ async fn a_broken_backup_is_found_before_anybody_is_asked() {
     market
         .here()
         .tell(async |s| {
-            let run = asks(s, "restaurar inventario_retail_2.sql prod").await;
+            let run = asks(s, "restaurar prod").await;
+            let held = comes_to(s, &run, "holding").await;
+            let choices = &held.card.buttons[0].asks.as_ref().unwrap().inputs[0].choices;
+            assert_eq!(*choices, ["inventario_retail_2.sql"], "the backups there are");
+            s.person("ana").presses_with(&held, "choose", &[("choice", "inventario_retail_2.sql")]).await;
             comes_to(s, &run, "failed").await;
             assert_eq!(market.count().await, 1000);
         })

@@ -88,26 +88,6 @@ async fn everything_is_made_anew_whether_it_runs_or_not() {
         .await;
 }
 
-/// Half of all requests fail, now and five minutes later: the architect is called, and going back is considered.
-/// Proves: M17, Y12.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_get_better_in_five_minutes_goes_to_the_architect() {
-    let Some(market) = Market::new().await else { return };
-    market.watch.hot.store(true, Ordering::Relaxed);
-    market.watch.finds("sum(rate(http_requests_total[5m]))>1").await;
-    market
-        .here()
-        .tell(async |s| {
-            let behind = u64::try_from(Clock::System.now().0 - s.clock.now().0).unwrap();
-            s.clock.forward(Duration::from_millis(behind) - minutes(4));
-            let over = through(s, "vigilar-errores prod", "").await;
-            let all = told(s, &over).await;
-            assert!(all.contains("Llamar al arquitecto | done"), "{all}");
-            assert!(all.contains("Considerar la versión anterior | done"), "{all}");
-        })
-        .await;
-}
-
 /// Proves: M11, M18, Y19, Y20, D10.
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_and_latency_are_measured_and_the_architect_is_called() {
@@ -173,59 +153,4 @@ async fn an_incident_knows_its_clocks_its_objectives_and_whom_to_call() {
             assert!(pack.about.contains("1.0.0"));
         })
         .await;
-}
-
-/// A stand-in takes curl's place in the container: the image has none.
-/// Proves: M27, M28, M29, D9, D14, Y22.
-#[tokio::test(flavor = "multi_thread")]
-async fn certificates_that_end_soon_are_renewed_and_the_old_ones_kept() {
-    let Some(market) = Market::new().await else { return };
-    let curl = "printf '#!/bin/sh\\necho \"$@\"\\n' > /bin/curl; chmod +x /bin/curl; ";
-    let script = format!("{curl}{}", crate::docker_support::SERVE);
-    for service in ["prometheus", "alertmanager"] {
-        market.stack.create(service, 1, &script, Default::default()).await;
-        market.stack.docker.start_container(&market.stack.name(service, 1), None).await.unwrap();
-    }
-    std::fs::create_dir(market.path("new")).unwrap();
-    for (folder, year) in [("tls", 2026), ("new", 2036)] {
-        for (name, pem, key) in certificates(year) {
-            market.write(&format!("{folder}/{name}.crt"), &pem);
-            market.write(&format!("{folder}/{name}.key"), &key);
-        }
-    }
-    market.write("tls/generate_certs.sh", "#!/bin/sh\ncp ../new/* .\n");
-    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(market.path("tls/generate_certs.sh"), executable).unwrap();
-    market
-        .here()
-        .tell(async |s| {
-            let run = asks(s, "certificados prod").await;
-            let text = s.message(&run.id).await.card.text();
-            assert!(text.contains("Prometheus (días) | not OK"), "{text}");
-            let over = through(s, "renovar-certificados prod", "").await;
-            assert_eq!(over.card.state, "done", "{}", told(s, &over).await);
-            let kept = std::fs::read_dir(market.path("tls"))
-                .unwrap()
-                .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("backup_"));
-            assert_eq!(kept.count(), 1);
-            done(s, "certificados prod").await;
-        })
-        .await;
-}
-
-/// An authority and what it issued, good until that year.
-fn certificates(year: i32) -> Vec<(&'static str, String, String)> {
-    let mut params = dates(year);
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    params.distinguished_name.push(rcgen::DnType::CommonName, "Market Authority");
-    let key = rcgen::KeyPair::generate().unwrap();
-    let ca_key = key.serialize_pem();
-    let issuer = rcgen::CertifiedIssuer::self_signed(params, key).unwrap();
-    let mut all = vec![("ca", issuer.pem(), ca_key)];
-    for name in ["prometheus", "alertmanager"] {
-        let (key, mut params) = (rcgen::KeyPair::generate().unwrap(), dates(year));
-        params.distinguished_name.push(rcgen::DnType::CommonName, name);
-        all.push((name, params.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem()));
-    }
-    all
 }

@@ -1,5 +1,5 @@
-//! What the market watches by itself: every morning, its certificates, its backups; how certificates are renewed and
-//! backups made; and when errors do not go away.
+//! What the market watches by itself: every morning, its certificates, its backups; how certificates are renewed; and
+//! what happens when errors do not go away.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::SystemTime;
@@ -72,9 +72,9 @@ async fn door(folder: PathBuf) -> u16 {
 
 impl Market {
     /// A backup that is so many hours old in the story.
-    fn backup(&self, name: &str, now: i64, hours: i64) {
+    async fn backup(&self, name: &str, now: i64, hours: i64) {
         let path = self.path(&format!("backups/{name}"));
-        self.dump(name);
+        self.noted(name).await;
         let at = Duration::from_millis(u64::try_from(now - hours * 3_600_000).unwrap());
         std::fs::File::open(path).unwrap().set_modified(SystemTime::UNIX_EPOCH + at).unwrap();
     }
@@ -121,7 +121,7 @@ async fn certificates_that_end_and_backups_that_are_old_open_incidents_by_themse
     here.tell(async |s| {
         let now = s.clock.now().0;
         issue(&market.path("tls"), now, 500);
-        market.backup("inventario_retail_1.dump", now, 1);
+        market.backup("inventario_retail_1.dump", now, 1).await;
         s.settles().await;
         s.waits(minutes(60)).await;
         for title in ["Un certificado vence", "No hay un backup"] {
@@ -135,7 +135,7 @@ async fn certificates_that_end_and_backups_that_are_old_open_incidents_by_themse
         let backup = titled(s, backup).await.remove(0);
         assert_eq!((certificate.card.state.as_str(), backup.card.state.as_str()), ("open", "open"));
         issue(&market.path("tls"), now, 500);
-        market.backup("inventario_retail_2.dump", s.clock.now().0, 1);
+        market.backup("inventario_retail_2.dump", s.clock.now().0, 1).await;
         s.waits(minutes(6 * 60)).await;
         for incident in [&certificate, &backup] {
             assert_eq!(s.message(&incident.id).await.card.state, "resolved", "{}", incident.card.title);
@@ -184,42 +184,6 @@ async fn certificates_are_renewed_twice_a_day_and_the_old_ones_are_kept() {
         assert_eq!(std::fs::read(tls.join("prometheus.crt")).unwrap(), good, "and the way back was taken");
     })
     .await;
-}
-
-/// The base, the configuration, the volume, and all of it in S3.
-/// Proves: M38, D14.
-#[cfg(feature = "aws")]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_backup_is_whole_and_somewhere_else_too() {
-    use crate::aws_support::{ACCOUNT, Cloud, KEY, KEY_ID};
-    let (Some(market), Some(cloud)) = (Market::up().await, Cloud::moto()) else { return };
-    market.files();
-    for file in ["prometheus/tls/ca.crt", "prometheus/prometheus.yml", "alertmanager/alertmanager.yml"] {
-        let path = market.path("market/observability").join(file);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, "as it is").unwrap();
-    }
-    cloud.aws(json!({"do": "s3.create_bucket", "bucket": cloud.name})).await;
-    let (data, backups) = (market.stack.volume("data").await, market.stack.volume("backups").await);
-    let aws = format!(
-        "aws: {{ region: eu-west-1, endpoint_url: \"{}\", access_key_id: {KEY_ID}, secret_access_key: \"{KEY}\" }}",
-        cloud.endpoint
-    );
-    let here = market.here().value("bucket", &cloud.name).value("account", ACCOUNT).value("volume", data);
-    let here = here.value("backup_volume", backups).value("image", "sereno-test/busybox").value("disk", "/dev/shm");
-    here.more(&aws)
-        .tell(async |s| {
-            catches_up(s);
-            let over = through(s, "respaldar prod", "").await;
-            let all = told(s, &over).await;
-            assert_eq!(over.card.state, "done", "{all}");
-            assert!(over.card.text().contains("está en S3 | OK"), "{all}");
-            let stored = cloud.aws(json!({"do": "s3.list_objects", "bucket": cloud.name})).await;
-            assert_eq!(stored["count"], 2, "{stored}");
-            s.waits(minutes(1)).await;
-            done(s, "respaldos prod").await;
-        })
-        .await;
 }
 
 /// Half of all requests fail, and still do five minutes later.
