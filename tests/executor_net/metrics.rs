@@ -53,6 +53,20 @@ async fn prometheus(folder: &tempfile::TempDir) -> Option<(String, tokio::proces
     Some((url, child))
 }
 
+/// A replica's clock is a minute behind, and what is asked is a sample of this very second.
+#[tokio::test]
+async fn now_is_what_the_server_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((server, _program)) = prometheus(&folder).await else { return };
+    let behind = || StepContext { started_at: NOON, ..context(&tools(&[]), Effect::Read, LONG) };
+    let with = json!({ "do": "instant", "query": "latency_seconds{service='web'}", "server": server });
+    eventually("the first value is there", async || {
+        let report = done(attempt("prometheus", &with, behind()).await);
+        (report.facts["value"] == 1.5).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_query_has_values_now_and_over_time_and_targets_are_up_or_down() {
     let folder = tempfile::tempdir().unwrap();

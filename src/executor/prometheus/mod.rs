@@ -168,18 +168,18 @@ impl Action for Prometheus {
 
 impl Prometheus {
     async fn report(&self, cx: &StepContext) -> Result<Report, Sentence> {
-        let now = cx.started_at.0.div_euclid(1000);
-        let seconds = |span: u64| i64::try_from(span).unwrap_or(i64::MAX);
+        let millis = |span: u64| i64::try_from(span.saturating_mul(1000)).unwrap_or(i64::MAX);
         match &self.job {
             Job::Instant { query } => {
-                let data = self.ask(cx, "query", &[("query", query.clone()), ("time", now.to_string())]).await?;
-                series::instant(&data)
+                // Without a time it is the server's own now: ours may be behind its newest sample.
+                series::instant(&self.ask(cx, "query", &[("query", query.clone())]).await?)
             }
             Job::Range { query, since, step } => {
+                let end = cx.started_at.0;
                 let asked = [
                     ("query", query.clone()),
-                    ("start", now.saturating_sub(seconds(*since)).to_string()),
-                    ("end", now.to_string()),
+                    ("start", seconds(end.saturating_sub(millis(*since)))),
+                    ("end", seconds(end)),
                     ("step", step.to_string()),
                 ];
                 series::range(query, &self.ask(cx, "query_range", &asked).await?)
@@ -195,6 +195,11 @@ impl Prometheus {
             _ => Err(sentence!("action.api_odd")),
         }
     }
+}
+
+/// A moment as Prometheus takes it: seconds with their thousandths.
+fn seconds(millis: i64) -> String {
+    format!("{}.{:03}", millis.div_euclid(1000), millis.rem_euclid(1000))
 }
 
 fn targets(data: &Value) -> Report {
