@@ -24,8 +24,8 @@ mod local;
 const NPM: &str = r#"{ "name": "twl", "version": "1.0.0", "scripts": {
     "install:all": "touch installed",
     "migration:run": "psql \"$DATABASE_URL\" -c 'CREATE TABLE users (id int, email text)'",
-    "build:ingestion": "mkdir -p apps/ingestion/dist && echo built > apps/ingestion/dist/index.js",
-    "build:reporting": "mkdir -p apps/reporting-api/dist && echo built > apps/reporting-api/dist/index.js" } }"#;
+    "build:ingestion": "mkdir -p apps/ingestion/dist && echo ingestion > apps/ingestion/dist/index.js",
+    "build:reporting": "mkdir -p apps/reporting-api/dist && echo reporting > apps/reporting-api/dist/index.js" } }"#;
 const SERVICE: &str = "{ image: sereno-test/busybox, network_mode: none, command: ['sh', '-c', 'trap \"exit 0\" TERM; \
                        while :; do sleep 0.1; done'] }";
 
