@@ -3,7 +3,8 @@
 
 use std::sync::atomic::Ordering;
 
-use bollard::query_parameters::RemoveImageOptions;
+use bollard::models::VolumeCreateRequest;
+use bollard::query_parameters::{RemoveImageOptions, RemoveVolumeOptions};
 use sereno_fakes::app::App;
 use sqlx::{AssertSqlSafe, Executor as _};
 
@@ -157,6 +158,7 @@ async fn development_is_built_anew_from_what_stands_there_now() {
             done(s, "desarrollo levantar dev").await;
             let run = done(s, "desarrollo logs dev").await;
             assert!(told(s, &run).await.contains("version one"));
+            let first = paw.stack.docker.inspect_image(&image).await.unwrap().id.unwrap();
             code("two");
             done(s, "desarrollo reconstruir dev").await;
             let run = done(s, "desarrollo logs dev").await;
@@ -167,9 +169,12 @@ async fn development_is_built_anew_from_what_stands_there_now() {
             comes_to(s, &run, "failed").await;
             assert!(told(s, &run).await.contains("nowhere.sh"), "why it cannot be built: {}", told(s, &run).await);
             assert_eq!(paw.stack.started_at(&paw.stack.name("backend", 1)).await, before, "what ran goes on");
+            paw.stack.remove(&paw.stack.name("backend", 1)).await;
+            for built in [&image, &first] {
+                paw.stack.docker.remove_image(built, Some(FORCED), None).await.unwrap();
+            }
         })
         .await;
-    paw.stack.docker.remove_image(&image, Some(FORCED), None).await.unwrap();
 }
 
 /// Proves: P04, P05.
@@ -317,9 +322,24 @@ async fn backups_are_fresh_and_what_nothing_uses_is_removed() {
             comes_to(s, &run, "failed").await;
             paw.write("backups/backup_2026-11-22.sql", "-- a backup\n");
             done(s, "backups prod").await;
-            let over = through(s, "limpiar-docker prod", &paw.stack.project).await;
-            assert_eq!(over.card.state, "done", "{}", told(s, &over).await);
+            let (own, stray) = (format!("{}_unused", paw.stack.project), format!("{}_stray", paw.stack.project));
+            let body = VolumeCreateRequest { name: Some(stray.clone()), ..VolumeCreateRequest::default() };
+            paw.stack.docker.create_volume(body).await.unwrap();
+            let run = asks(s, "limpiar-maquina prod").await;
+            let ask = comes_to(s, &run, "awaiting_approval").await;
+            let all = told(s, &run).await;
+            assert!(all.contains(&own) && all.contains(&stray), "whoever's it is: {all}");
+            // Other people's things are on this engine: nobody agrees.
+            s.person("leo").presses(&ask, "refuse").await;
+            let run = asks(s, "limpiar-docker prod").await;
+            let all = told(s, &run).await;
+            assert!(all.contains(&own) && !all.contains(&stray), "the project's: {all}");
+            approved_by_typing(s, &run, &["leo", "eva"], &paw.stack.project).await;
+            comes_to(s, &run, "done").await;
             paw.stack.started_at(&paw.stack.name("backend", 1)).await;
+            assert!(paw.stack.docker.inspect_volume(&own).await.is_err());
+            paw.stack.docker.inspect_volume(&stray).await.unwrap();
+            paw.stack.docker.remove_volume(&stray, None::<RemoveVolumeOptions>).await.unwrap();
         })
         .await;
 }
