@@ -246,7 +246,8 @@ async fn every_request_is_signed_as_aws_checks_it() {
     assert_eq!(cloud.aws(head).await["exists"], false);
     let facts = cloud.aws(json!({"do": "sqs.redrive", "queue": "jobs-dead"})).await;
     assert_eq!((&facts["messages"], &facts["task"]), (&json!(4), &json!("AQEB")));
-    assert_eq!(aws.moved(), ["jobs-dead"]);
+    cloud.aws(json!({"do": "sqs.redrive", "queue": "jobs-dead", "to": "jobs-slow"})).await;
+    assert_eq!(aws.moved(), ["jobs-dead", "jobs-dead to jobs-slow"]);
     let traces = done(cloud.run("aws", json!({"do": "xray.get_trace_summaries", "minutes": 30})).await);
     assert_eq!((&traces.facts["count"], &traces.facts["faults"]), (&json!(2), &json!(1)));
     assert_eq!(traces.facts["slowest"], json!(4.5));

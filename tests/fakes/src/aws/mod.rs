@@ -107,7 +107,7 @@ impl Aws {
         self.world().calls.clone()
     }
 
-    /// Dead-letter queues whose messages were sent back.
+    /// Dead-letter queues whose messages were sent back, with where to if that was said.
     pub fn moved(&self) -> Vec<String> {
         self.world().moved.clone()
     }
