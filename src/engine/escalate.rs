@@ -76,7 +76,7 @@ impl Engine {
         self.post(&mut tx, &incident.body.place.under(&incident.body.message), &card, None).await?;
         let alerts = incidents::alerts(&mut tx, &incident.id).await?;
         self.edit(&mut tx, &incident.body.message, &self.incident_card(settings, &incident, &alerts)).await?;
-        let body = json!({"after": step.after, "until": step.until, "say": step.say, "called": people});
+        let body = json!({"after": step.after, "until": step.until, "said": card.title, "called": people});
         self.enter(&mut tx, incident_stream(&incident.id), SERENO, EntryKind::Escalated, body).await?;
         tx.commit().await?;
         Ok(true)

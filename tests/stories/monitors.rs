@@ -1,5 +1,9 @@
 //! Monitors, escalation, schedules: what happens without anybody asking.
 
+use sereno::clock::Timestamp;
+use sereno::domain::timeline::EntryKind;
+use sereno::store::timeline;
+
 use crate::approvals::world;
 use crate::books::{HEALTH, ROLLBACK};
 use crate::harness::{Heard, Story, minutes, only, story, story_on};
@@ -105,6 +109,11 @@ async fn nobody_answers_and_others_are_called_once() {
         let thread = s.thread(&incident.id).await;
         let call = thread.iter().find(|line| line.card.title.contains("Wake the lead")).expect("it escalates");
         assert_eq!(call.card.mentions, ["ana", "eva", "leo"], "the on-call, and who leads");
+        let mut db = s.engine.store.read().await.unwrap();
+        let written = timeline::between(&mut db, Timestamp(0), Timestamp(i64::MAX)).await.unwrap();
+        let last = written.iter().rev().find(|entry| entry.kind == EntryKind::Escalated).unwrap();
+        assert!(last.body.contains(&call.card.title), "the timeline has what was said: {}", last.body);
+        drop(db);
         s.waits(minutes(30)).await;
         assert_eq!((said(s, "next page").await, said(s, "Wake the lead").await), (1, 1));
         s.audit_is_whole().await;
@@ -191,6 +200,20 @@ async fn a_scheduled_look_takes_one_line_when_all_is_well_and_tells_all_when_it_
         s.waits(minutes(60)).await;
         let ill = s.hears("#infra").await;
         assert!(ill.card.text().contains("error"), "{}", ill.card.text());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_that_could_not_be_made_is_never_called_well() {
+    let blind = "  - { id: disk, title: Is there room?, action: shell, effect: read, on_fail: continue, with: { argv: [/bin/false] } }\n";
+    let morning = HEALTH.1.replace("next: [rollback]", "schedule: [{ cron: '0 11 * * *', env: prod }]") + blind;
+    story_on(CONSOLE, &[("shop/pack.yaml", "about: The shop\n"), (HEALTH.0, &morning)], async |s| {
+        world(s);
+        s.waits(minutes(60)).await;
+        let said = only(s.channel("#infra").await);
+        assert!(said.card.title.ends_with("done, 1 of 2 not as expected"), "{}", said.card.title);
+        assert!(said.card.text().contains("Is there room?"), "{}", said.card.text());
     })
     .await;
 }
