@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use executor_support::{Said, action, context};
+use executor_support::{Said, action, context, done};
 use serde_json::{Value, json};
 use sereno::domain::digest;
 use sereno::domain::runbook::Effect;
-use sereno::domain::step::{Outcome, Report};
+use sereno::domain::step::Outcome;
 use sereno::executor::{self, StepContext, Tools};
 use sereno::secret::Secret;
 
@@ -22,13 +22,6 @@ async fn run_in(cx: &StepContext, with: Value) -> Outcome {
 
 async fn read(with: Value) -> Outcome {
     run_in(&context(&Tools::default(), Effect::Read, LONG), with).await
-}
-
-fn done(outcome: Outcome) -> Report {
-    match outcome {
-        Outcome::Done(report) => report,
-        other => panic!("not done: {other:?}"),
-    }
 }
 
 fn script(dir: &Path, name: &str, text: &str) -> PathBuf {

@@ -9,14 +9,14 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use executor_support::{Said, action};
+use executor_support::{Said, action, done, failed};
 use serde_json::{Value, json};
 use sereno::domain::digest;
 use sereno::domain::plan::Plan;
 use sereno::domain::runbook::Effect;
 use sereno::domain::step::{Outcome, Report};
 use sereno::executor::{self, StepContext};
-use sql_support::{LONG, Shop, at, done, failed, run_planned};
+use sql_support::{LONG, Shop, at, run_planned};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 /// A shop with orders worth a backup, and a directory for it.

@@ -48,8 +48,8 @@ const READ: usize = 64 * 1024;
 ///
 /// # Errors
 /// When there is none.
-pub async fn version() -> Result<String, Sentence> {
-    let compose = Compose::find().await?;
+pub async fn version(tools: &Tools) -> Result<String, Sentence> {
+    let compose = Compose::find(tools).await?;
     Ok(format!("{} {}", compose.name(), compose.version))
 }
 
@@ -137,7 +137,7 @@ impl Action for Fields {
 impl Fields {
     /// Looks at the files and at the containers.
     async fn look(&self, tools: &Tools) -> Result<Found, Sentence> {
-        let compose = Compose::find().await?;
+        let compose = Compose::find(tools).await?;
         let dir = self.directory()?;
         let (files, env_file) = self.files(&dir)?;
         let mut digests = Map::new();
