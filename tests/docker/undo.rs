@@ -1,25 +1,12 @@
 //! The limit's undo as the guide of `docker` shows it: asked for, approved and taken back by buttons, on the real engine.
-#![cfg(feature = "docker")]
-
-mod docker_support;
-mod executor_support;
-// The stories' stage and harness, of which this uses a part.
-#[allow(dead_code)]
-#[path = "stories/harness.rs"]
-mod harness;
-mod parts;
-#[allow(dead_code)]
-#[path = "stories/stage.rs"]
-mod stage;
-mod support;
 
 use std::sync::Arc;
 
+use crate::docker_support::{SERVE, Stack};
+use crate::harness::{Story, only, story_of};
+use crate::stage::Stage;
+use crate::support::on_sqlite;
 use bollard::models::{ContainerCreateBody, HostConfig};
-use docker_support::{SERVE, Stack};
-use harness::{only, story_of};
-use stage::Stage;
-use support::on_sqlite;
 
 /// A runbook of the step that the guide shows, for this project.
 fn book(project: &str) -> String {
@@ -46,7 +33,7 @@ async fn the_undo_button_gives_a_container_the_memory_that_it_had() {
     on_sqlite(async |database| {
         let engine = engine.clone();
         let config = Arc::new(move |text: &str| format!("{text}{engine}"));
-        let told = async |s: &mut harness::Story| {
+        let told = async |s: &mut Story| {
             let ask = only(s.person("ana").says("#infra", "/ops more prod").await);
             s.person("leo").presses(&ask, "approve").await;
             assert_eq!((s.message(&ask.id).await.card.state.as_str(), limit().await), ("done", 128 << 20));
