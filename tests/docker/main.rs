@@ -5,6 +5,7 @@
 mod build_cache;
 mod compose;
 mod restart;
+mod stream;
 mod undo;
 
 #[path = "../docker_support/mod.rs"]

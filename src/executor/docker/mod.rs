@@ -24,11 +24,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-pub(super) use self::engine::{Container, Engine, Fault};
+pub(super) use self::engine::{Container, Engine};
 use self::fields::Fields;
 use self::job::Job;
 pub(super) use self::job::Selector;
 pub use self::job::Verb;
+use super::attempt::Fault;
 use super::output::Recorder;
 use super::value::SecretText;
 use super::{Action, ActionSpec, StepContext, Tools, listed, read, schema_of};
