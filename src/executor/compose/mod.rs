@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use self::cli::{Compose, Described};
 use self::fields::Fields;
 pub use self::fields::Verb;
-use super::attempt::Fault;
+use super::attempt::{Fault, at_least};
 use super::docker::{Container, Engine, Selector};
 use super::output::Recorder;
 use super::process::{self, Ended};
@@ -78,14 +78,7 @@ struct Found {
 #[async_trait]
 impl Action for Fields {
     fn effect(&self, declared: Option<Effect>) -> Result<Effect, Sentence> {
-        let least = Fields::effect(self);
-        match declared {
-            Some(declared) if declared < least => {
-                let (verb, declared, least) = (self.r#do.as_str(), declared.as_str(), least.as_str());
-                Err(sentence!("action.docker_effect", verb, declared, least))
-            }
-            declared => Ok(declared.unwrap_or(least)),
-        }
+        at_least(Fields::effect(self), declared)
     }
 
     fn secrets(&self) -> Vec<String> {

@@ -20,7 +20,7 @@ use self::fields::Fields;
 pub use self::fields::Verb;
 use self::lock::Lock;
 use self::saved::Copy;
-use super::attempt::Deadline;
+use super::attempt::{Deadline, at_least};
 use super::process::Ended;
 use super::value::{SecretText, Text};
 use super::{Action, ActionSpec, StepContext, Tools, command_line, read, schema_of};
@@ -63,14 +63,7 @@ pub async fn version(tools: &Tools) -> Result<String, Sentence> {
 #[async_trait]
 impl Action for Fields {
     fn effect(&self, declared: Option<Effect>) -> Result<Effect, Sentence> {
-        let least = self.least();
-        match declared {
-            Some(declared) if declared < least => {
-                let (verb, declared, least) = (self.r#do.as_str(), declared.as_str(), least.as_str());
-                Err(sentence!("action.terraform_effect", verb, declared, least))
-            }
-            declared => Ok(declared.unwrap_or(least)),
-        }
+        at_least(self.least(), declared)
     }
 
     fn secrets(&self) -> Vec<String> {
