@@ -29,24 +29,45 @@ fn the_shipped_configuration_shows_the_defaults() {
     assert_eq!((shown.docker_host, shown.anchor, shown.log_json), (plain.docker_host, plain.anchor, plain.log_json));
 }
 
+/// An example with every secret in its place, and none of them a person's own.
+fn example(path: &Path) -> Config {
+    let secrets = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(path).unwrap();
+    for piece in text.split("/run/secrets/").skip(1) {
+        let name = piece.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap();
+        let value = match name {
+            "sereno_database_url" => "postgres://sereno:x@db/sereno".to_owned(),
+            "sereno_slack_bot" => "xoxb-1-2-3".to_owned(),
+            "sereno_slack_app" => "xapp-1-2-3".to_owned(),
+            _ => format!("{name}-0123456789abcdef"),
+        };
+        std::fs::write(secrets.path().join(name), value + "\n").unwrap();
+    }
+    let env = BTreeMap::from([("SHOP_DATABASE_URL".to_owned(), "postgres://shop".to_owned())]);
+    let text = text.replace("/run/secrets", &secrets.path().display().to_string());
+    Config::read(&path.display().to_string(), &text, &env).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
 #[test]
 fn the_examples_are_sound_once_their_secrets_are_there() {
-    let secrets = tempfile::tempdir().unwrap();
-    for name in ["ana", "leo", "alertmanager", "tienda_hooks"] {
-        std::fs::write(secrets.path().join(format!("sereno_{name}")), format!("{name}-0123456789abcdef\n")).unwrap();
-    }
-    std::fs::write(secrets.path().join("sereno_database_url"), "postgres://sereno:x@db/sereno\n").unwrap();
-    std::fs::write(secrets.path().join("sereno_slack_bot"), "xoxb-1-2-3\n").unwrap();
-    std::fs::write(secrets.path().join("sereno_slack_app"), "xapp-1-2-3\n").unwrap();
-    std::fs::write(secrets.path().join("shop_api"), "0123456789abcdef").unwrap();
-    let env = BTreeMap::from([("SHOP_DATABASE_URL".to_owned(), "postgres://shop".to_owned())]);
     for entry in std::fs::read_dir("config/examples").unwrap() {
-        let path = entry.unwrap().path();
-        let text = std::fs::read_to_string(&path).unwrap();
-        let text = text.replace("/run/secrets", &secrets.path().display().to_string());
-        let config = Config::read(&path.display().to_string(), &text, &env);
-        let config = config.unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let config = example(&entry.unwrap().path());
         assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    }
+}
+
+#[test]
+fn one_configuration_switches_all_five_teams_on() {
+    let config = example(Path::new("config/examples/five-teams.yaml"));
+    let catalog = sereno::catalog::load(Path::new("commands"), &config.settings);
+    let catalog = catalog.unwrap_or_else(|problems| panic!("{problems:#?}"));
+    for name in ["minimarket", "turnaki", "orion", "pawpaw", "twl-pipeline"] {
+        let pack = catalog.pack(name).unwrap_or_else(|| panic!("{name} sleeps"));
+        let given = &config.settings.packs[name];
+        assert!(given.channel.is_some(), "{name} has nowhere to speak");
+        for secret in pack.secrets.keys() {
+            assert!(given.secrets.contains_key(secret), "{name} is not told where its {secret} is");
+        }
     }
 }
 
