@@ -240,7 +240,7 @@ async fn a_silence_begins_at_once_whatever_our_clock_says() {
 async fn the_newest_line_is_read_whatever_our_clock_says() {
     let newest = NOON.after(Duration::from_secs(30)).0;
     let line = ([("service".to_owned(), "api".to_owned())].into(), i128::from(newest) * 1_000_000, "ERROR".to_owned());
-    let server = sereno_fakes::loki::serve("shop", vec![line]).await.unwrap();
+    let server = sereno_fakes::loki::serve(Some("shop"), vec![line]).await.unwrap();
     let with = json!({ "server": server, "query": "{service=\"api\"}", "headers": { "X-Scope-OrgID": "shop" } });
     assert_eq!(done(look("loki", with).await).facts["lines"], json!(["ERROR"]));
 }
