@@ -12,6 +12,7 @@ use sqlx::{AssertSqlSafe, Executor as _};
 
 use crate::aws_support::{ACCOUNT, Cloud, KEY, KEY_ID};
 use crate::docker_support::Stack;
+use crate::harness::{Heard, Story};
 use crate::minimarket::free_port;
 use crate::program;
 use crate::sql_support::Shop;
@@ -59,7 +60,9 @@ impl Pipeline {
                 "S3_BUCKET_NAME=b\nSQS_QUEUE_URL=http://q/twl\nMONGODB_URI=m\nDATABASE_URL=d\nJWT_SECRET=hunter2hunter2\n",
             );
         }
-        std::fs::create_dir(it.path("backups")).unwrap();
+        for folder in ["backups", "releases", "states"] {
+            std::fs::create_dir(it.path(folder)).unwrap();
+        }
         it.app.answers("GET /", 200, json!({}));
         it.app.answers("POST /api/auth/register", 201, json!({"id": 1}));
         Some(it)
@@ -107,6 +110,10 @@ impl Pipeline {
         self.db.connect().await.execute(AssertSqlSafe(text.to_owned())).await.unwrap();
     }
 
+    async fn number(&self, text: &str) -> i64 {
+        sqlx::query_scalar(AssertSqlSafe(text.to_owned())).fetch_one(&mut self.db.connect().await).await.unwrap()
+    }
+
     /// The name of a Lambda here, in prod.
     fn function(&self, service: &str) -> String {
         format!("{}-prod-{service}", self.cloud.name)
@@ -132,10 +139,11 @@ impl Pipeline {
             .value("localstack", &self.cloud.endpoint)
             .value("bucket", name)
             .value("queue", name)
-            .value("queue_url", "http://q/twl")
             .value("region", "eu-west-1")
             .value("database", &self.db.name)
             .value("backups", path("backups"))
+            .value("releases", path("releases"))
+            .value("states", path("states"))
             .value("account", ACCOUNT)
             .value("functions", format!("{name}-"))
             .value("raw_bucket", name)
@@ -161,9 +169,15 @@ impl Pipeline {
             .secret("aws_key", KEY)
             .secret("sqs_url", "https://sqs/hunter2hunter2")
             .secret("new_db", self.db.url())
-            .secret("new_db_password", "new-hunter2hunter2")
+            .secret("new_db_secret", "new-hunter2hunter2")
             .more(&format!("docker: {{ host: \"{}\" }}\n{aws}", self.stack.host))
     }
+}
+
+/// What stands in the channel under this title.
+async fn titled(s: &Story, title: &str) -> Vec<Heard> {
+    let all = s.channel("#infra").await;
+    all.into_iter().filter(|heard| heard.card.title.contains(title)).collect()
 }
 
 /// The command line of AWS, wherever it is on the path.
