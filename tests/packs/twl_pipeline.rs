@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use bollard::plugin::ContainerCreateBody;
 use bson::doc;
 use serde_json::json;
+use sereno::domain::policy::{ApprovalDefaults, approval_for};
+use sereno::domain::runbook::Effect;
 use sereno_fakes::app::App;
 use sqlx::{AssertSqlSafe, Executor as _};
 
@@ -186,4 +188,51 @@ fn aws_cli() -> String {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join("aws")).find(|program| program.is_file());
     found.map_or_else(|| "aws".to_owned(), |program| program.display().to_string())
+}
+
+/// What each command may do at its worst, how many must agree to it in prod (in dev where it is only there) whatever the
+/// environment asks for, and whether they type something. The others only read, or change what needs nobody.
+const GRAVE: &[(&str, Effect, u32, bool)] = &[
+    ("archivar-s3", Effect::Destroy, 2, true),
+    ("borrar-bloqueos", Effect::Destroy, 1, true),
+    ("borrar-copia", Effect::Destroy, 1, true),
+    ("borrar-demo", Effect::Destroy, 1, false),
+    ("dependencias", Effect::Change, 1, false),
+    ("desplegar-codigo", Effect::Change, 1, false),
+    ("desplegar-infra", Effect::Destroy, 2, true),
+    ("empezar-de-cero", Effect::Destroy, 2, true),
+    ("estado-terraform", Effect::Change, 1, false),
+    ("migrar", Effect::Destroy, 1, false),
+    ("perdida-datos", Effect::Destroy, 2, true),
+    ("reiniciar-bases", Effect::Change, 1, false),
+    ("reiniciar-servicio", Effect::Change, 1, false),
+    ("reiniciar-todo", Effect::Change, 1, false),
+    ("rotar-credenciales", Effect::Destroy, 2, true),
+    ("seguridad", Effect::Destroy, 2, true),
+    ("servicio-caido", Effect::Change, 1, false),
+    ("variables-lambda", Effect::Change, 1, false),
+    ("volver-estado", Effect::Destroy, 2, true),
+];
+
+/// Proves: T09, T17, T22, T27, T32, T33, T35, T36, T38, T40, T45, T48, T49, T50, T51, T52, T55, Y56.
+#[test]
+fn what_is_grave_is_agreed_to_by_as_many_as_the_team_wants() {
+    let catalog = crate::coverage::shipped();
+    let nobody = ApprovalDefaults { roles: Vec::new(), expires: 600, count: 0 };
+    let mut found = Vec::new();
+    for book in catalog.all().filter(|book| book.pack == "twl-pipeline") {
+        let effects = book.steps.iter().map(|step| step.effect);
+        let worst = effects.max().unwrap();
+        let env = book.environments.iter().find(|env| *env == "prod").or(book.environments.first());
+        if let Some(rule) = approval_for(book, worst, env.map(String::as_str), &nobody) {
+            found.push((book.name.clone(), worst, rule.count, rule.confirm.is_some()));
+        }
+    }
+    found.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+    let wanted: Vec<_> =
+        GRAVE.iter().map(|(name, worst, count, typed)| ((*name).to_owned(), *worst, *count, *typed)).collect();
+    assert_eq!(found, wanted);
+    let dev = catalog.all().find(|book| book.name == "desplegar-infra" && book.pack == "twl-pipeline").unwrap();
+    let rule = approval_for(dev, Effect::Destroy, Some("dev"), &nobody).unwrap();
+    assert_eq!((rule.count, rule.confirm), (1, None), "in dev one is enough");
 }
