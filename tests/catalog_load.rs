@@ -170,6 +170,52 @@ fn names_are_taken_once_in_a_pack_and_again_in_another() {
 }
 
 #[test]
+fn an_alias_is_a_word_of_its_own_in_its_pack() {
+    let with = |first: &str, second: &str| {
+        let keys = |aliases: &str| format!("aliases: [{aliases}]");
+        let folder = Folder::with(&[
+            ("shop/a.yaml", &book("salud", &keys(first))),
+            ("shop/b.yaml", &book("logs", &keys(second))),
+            ("infra/a.yaml", &book("health", "aliases: [logs]")),
+        ]);
+        let found = folder.load(&settings()).err().unwrap_or_default();
+        found.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+    };
+    assert_eq!(with("health, state", "lines"), [""; 0]);
+    assert_eq!(with("logs", ""), ["shop/logs already means something."]);
+    assert_eq!(with("salud", ""), ["shop/salud already means something."], "its own name");
+    assert_eq!(with("health", "health"), ["shop/health already means something."]);
+    assert_eq!(with("health, health", ""), ["shop/health already means something."]);
+    assert_eq!(with("plan", ""), ["“plan” is a command of Sereno's own."]);
+    assert_eq!(with("Health", ""), ["“Health” cannot be the name of a runbook."]);
+}
+
+#[test]
+fn an_alias_is_understood_and_takes_no_name_away() {
+    let folder = Folder::with(&[
+        ("market/a.yaml", &book("salud", "aliases: [health]")),
+        ("generic/a.yaml", &book("health", "")),
+        ("paw/a.yaml", &book("latencia", "aliases: [latency]")),
+        ("more/a.yaml", &book("lenta", "aliases: [latency]")),
+    ]);
+    let catalog = folder.load(&settings()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let means = |word: &str, packs: &[&str]| {
+        let packs: Vec<String> = packs.iter().map(|pack| (*pack).to_owned()).collect();
+        match catalog.find(word, &packs) {
+            Found::One(book) => vec![book.full_name()],
+            Found::Many(names) => names,
+            Found::Nearest(near) => near.into_iter().map(|word| format!("{word}?")).collect(),
+        }
+    };
+    assert_eq!(means("health", &["market"]), ["market/salud"], "what is meant here goes before what is elsewhere");
+    assert_eq!(means("health", &["market", "generic"]), ["generic/health"], "a name goes before an alias");
+    assert_eq!(means("health", &[]), ["generic/health"]);
+    assert_eq!(means("market/health", &[]), ["market/salud"]);
+    assert_eq!(means("latency", &["generic"]), ["more/lenta", "paw/latencia"]);
+    assert_eq!(means("helth", &["market"]), ["health?"]);
+}
+
+#[test]
 fn runbooks_that_run_each_other_agree() {
     let run = |name: &str, target: &str, args: &str, envs: &str| {
         format!(

@@ -33,6 +33,7 @@ fn book(pack: &str, name: &str, params: Vec<Param>, environments: &[&str]) -> Ru
         source: Vec::new(),
         pack: pack.to_owned(),
         name: name.to_owned(),
+        aliases: Vec::new(),
         summary: String::new(),
         about: None,
         params,

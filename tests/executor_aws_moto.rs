@@ -186,6 +186,11 @@ async fn logs_are_read_listed_and_asked() {
     assert!(report.output.unwrap().head.contains("ERROR disk full"));
     let last = json!({"do": "filter", "group": group, "pattern": "ERROR", "since": "150s"});
     assert_eq!(cloud.facts("cloudwatch_logs", last).await["lines"], json!(["ERROR again"]));
+    // Moto's stream has every line of the group in it, whatever its age, and is over at once.
+    let tail = json!({"do": "tail", "group": group, "since": "150s", "for": "15m", "limit": 3});
+    let report = done(cloud.run("cloudwatch_logs", tail).await);
+    assert_eq!(report.facts["count"], 3, "{}", report.facts);
+    assert_eq!(report.facts["lines"][0], "ERROR again", "{}", report.facts);
     let groups = cloud.facts("cloudwatch_logs", json!({"do": "groups", "prefix": group})).await;
     assert_eq!(groups["names"], json!([group]));
     let query =

@@ -60,6 +60,29 @@ async fn an_alias_that_moved_since_the_plan_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_way_back_is_planned_before_the_way_there_and_taken_only_from_its_end() {
+    let (aws, cloud) = fake().await;
+    aws.alias("api", "live", "8");
+    let mut back = shift("8");
+    back["from"] = json!("7");
+    let plan = cloud.plan("lambda", &back).await.unwrap();
+    assert_eq!(plan.line.en(), "shift api:live from version 7 to version 8");
+    let why = failed(cloud.run("lambda", back.clone()).await);
+    assert!(why.contains("leads to version 8") && why.contains("nothing was moved"), "not there yet: {why}");
+
+    cloud.facts("lambda", shift("7")).await;
+    assert_eq!(plan, cloud.plan("lambda", &back).await.unwrap(), "what was approved is what runs");
+    let mut part = shift("9");
+    part["percent"] = json!(10);
+    cloud.facts("lambda", part).await;
+    assert!(failed(cloud.run("lambda", back.clone()).await).contains("not all of it to 7"), "a part goes elsewhere");
+    cloud.facts("lambda", shift("7")).await;
+    let facts = cloud.facts("lambda", back).await;
+    assert_eq!((&facts["before"], &facts["after"]), (&json!("7"), &json!("8")));
+    assert_eq!(aws.alias_version("api", "live"), "8");
+}
+
+#[tokio::test]
 async fn a_part_of_the_calls_goes_to_the_new_version() {
     let (aws, cloud) = fake().await;
     aws.alias("api", "live", "8");
@@ -223,7 +246,8 @@ async fn every_request_is_signed_as_aws_checks_it() {
     assert_eq!(cloud.aws(head).await["exists"], false);
     let facts = cloud.aws(json!({"do": "sqs.redrive", "queue": "jobs-dead"})).await;
     assert_eq!((&facts["messages"], &facts["task"]), (&json!(4), &json!("AQEB")));
-    assert_eq!(aws.moved(), ["jobs-dead"]);
+    cloud.aws(json!({"do": "sqs.redrive", "queue": "jobs-dead", "to": "jobs-slow"})).await;
+    assert_eq!(aws.moved(), ["jobs-dead", "jobs-dead to jobs-slow"]);
     let traces = done(cloud.run("aws", json!({"do": "xray.get_trace_summaries", "minutes": 30})).await);
     assert_eq!((&traces.facts["count"], &traces.facts["faults"]), (&json!(2), &json!(1)));
     assert_eq!(traces.facts["slowest"], json!(4.5));

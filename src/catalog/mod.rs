@@ -95,19 +95,29 @@ impl Catalog {
     }
 
     /// What a word means where these packs are meant; no packs means all. A full name is always understood, and a
-    /// word that none of these packs has is looked for in all.
+    /// word that none of these packs has is looked for in all. An alias never takes a name away: it counts where no
+    /// runbook is called so.
     #[must_use]
     pub fn find(&self, word: &str, packs: &[String]) -> Found {
         if let Some(book) = self.get(word) {
             return Found::One(Arc::clone(book));
         }
-        let named: Vec<&Arc<Runbook>> = self.all().filter(|book| book.name == word).collect();
-        let here: Vec<&Arc<Runbook>> = named.iter().copied().filter(|book| packs.contains(&book.pack)).collect();
-        match if here.is_empty() { named } else { here }.as_slice() {
+        let here = |book: &Runbook| packs.contains(&book.pack);
+        let everywhere = |_: &Runbook| true;
+        let found = |places: &dyn Fn(&Runbook) -> bool| {
+            let named = self.called(places, |book| book.name == word);
+            if named.is_empty() { self.called(places, |book| book.goes_by(word)) } else { named }
+        };
+        let nearby = found(&here);
+        match if nearby.is_empty() { found(&everywhere) } else { nearby }.as_slice() {
             [book] => Found::One(Arc::clone(book)),
             [] => Found::Nearest(self.near(word, packs)),
             many => Found::Many(many.iter().map(|book| book.full_name()).collect()),
         }
+    }
+
+    fn called(&self, places: &dyn Fn(&Runbook) -> bool, fits: impl Fn(&Runbook) -> bool) -> Vec<&Arc<Runbook>> {
+        self.all().filter(|book| places(book) && fits(book)).collect()
     }
 
     /// Names near a word, as they would be typed where these packs are meant.
@@ -116,7 +126,8 @@ impl Catalog {
             .all()
             .flat_map(|book| {
                 let short = (packs.is_empty() || packs.contains(&book.pack)) && !word.contains('/');
-                [if short { book.name.clone() } else { book.full_name() }]
+                let words = std::iter::once(&book.name).chain(&book.aliases);
+                words.map(move |word| if short { word.clone() } else { format!("{}/{word}", book.pack) })
             })
             .collect();
         nearest(word, typed.iter().map(String::as_str))

@@ -265,7 +265,7 @@ fn escalation(sheet: &mut Sheet, at: &str, step: WrittenEscalation, ground: &Gro
         after: span(sheet, &child(at, "after"), &step.after),
         severities: step.severities,
         until: step.until,
-        say: step.say,
+        say: Some(step.say),
         roles: step.roles,
         people: step.people,
         on_call: step.on_call,

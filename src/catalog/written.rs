@@ -17,6 +17,9 @@ use crate::domain::runbook::{Effect, OnFail};
 pub struct Written {
     /// The word that people type: lower-case letters, digits and dashes.
     pub name: String,
+    /// Other words for it, as people of another language or with old habits type them.
+    #[serde(default)]
+    pub aliases: Vec<String>,
     /// One line for help.
     pub summary: String,
     /// Prose that cards show beside the steps.

@@ -1,6 +1,7 @@
 //! A pack as meant: what `commands/<pack>/pack.yaml` says of a team's runbooks as a whole. Values that its runbooks
 //! use, and the team's policy. Knows nothing of files.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -93,8 +94,8 @@ pub struct Escalation {
     pub after: u64,
     /// What makes it needless.
     pub until: Until,
-    /// What is said in the thread.
-    pub say: String,
+    /// What is said in the thread; none says that the severity's clock has run out.
+    pub say: Option<String>,
     /// Roles whose people are called, beside the listed ones.
     pub roles: Vec<Role>,
     /// People who are called.
@@ -131,6 +132,26 @@ impl Pack {
     #[must_use]
     pub fn named(name: &str) -> Self {
         Self { name: name.to_owned(), ..Self::default() }
+    }
+
+    /// What happens to incidents of a severity that last: the steps of its escalation, and one as each of its clocks runs
+    /// out, where the escalation does not speak at that very moment.
+    #[must_use]
+    pub fn escalation_of(&self, severity: Severity) -> Vec<Cow<'_, Escalation>> {
+        let fits = |step: &&Escalation| step.severities.is_empty() || step.severities.contains(&severity);
+        let mut steps: Vec<Cow<'_, Escalation>> = self.escalation.iter().filter(fits).map(Cow::Borrowed).collect();
+        let Some(target) = self.severities.get(&severity) else { return steps };
+        let respond = (Until::Acknowledged, Some(target.respond));
+        for (until, after) in [respond, (Until::Resolved, target.resolve)] {
+            let Some(after) = after else { continue };
+            if !steps.iter().any(|step| (step.until, step.after) == (until, after)) {
+                let severities = vec![severity];
+                let step =
+                    Escalation { severities, after, until, say: None, roles: vec![], people: vec![], on_call: true };
+                steps.push(Cow::Owned(step));
+            }
+        }
+        steps
     }
 }
 
@@ -187,6 +208,28 @@ mod tests {
 
     use super::*;
     use crate::domain::settings::PackEnvironment;
+
+    #[test]
+    fn a_clock_that_runs_out_is_told_where_the_escalation_is_silent() {
+        let step = |after, until| {
+            let say = Some("Wake the lead".to_owned());
+            Escalation { severities: vec![], after, until, say, roles: vec![], people: vec![], on_call: false }
+        };
+        let target = Target { means: String::new(), respond: 300, resolve: Some(7200) };
+        let mut pack = Pack { severities: [(Severity::P1, target)].into(), ..Pack::named("shop") };
+        let told = |pack: &Pack, severity| -> Vec<(u64, Until, bool)> {
+            let steps = pack.escalation_of(severity).into_iter();
+            steps.map(|step| (step.after, step.until, step.say.is_none())).collect()
+        };
+        let (response, resolution) = ((300, Until::Acknowledged, true), (7200, Until::Resolved, true));
+        assert_eq!(told(&pack, Severity::P1), [response, resolution]);
+        assert_eq!(told(&pack, Severity::P2), [], "there is no clock for it");
+        pack.escalation = vec![step(300, Until::Acknowledged), step(7200, Until::Acknowledged)];
+        let own = [(300, Until::Acknowledged, false), (7200, Until::Acknowledged, false)];
+        assert_eq!(told(&pack, Severity::P1), [own[0], own[1], resolution]);
+        pack.escalation[0].severities = vec![Severity::P0];
+        assert_eq!(told(&pack, Severity::P1), [own[1], response, resolution], "a step for others says nothing here");
+    }
 
     #[test]
     fn the_environment_is_over_the_pack_s_settings_and_these_over_its_defaults() {

@@ -58,6 +58,9 @@ pub struct Runbook {
     pub values: Values,
     /// The word people type.
     pub name: String,
+    /// Other words for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
     /// One line for help.
     pub summary: String,
     /// Prose that the cards show beside the steps.
@@ -98,6 +101,13 @@ impl Runbook {
     #[must_use]
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.pack, self.name)
+    }
+
+    /// Whether a word, with its pack in front or not, is one of its aliases.
+    #[must_use]
+    pub fn goes_by(&self, word: &str) -> bool {
+        let word = word.strip_prefix(&self.pack).and_then(|rest| rest.strip_prefix('/')).unwrap_or(word);
+        self.aliases.iter().any(|alias| alias == word)
     }
 
     /// The command line that asks for it with these arguments, as in `shop/rollback api prod`. Values are quoted where

@@ -193,7 +193,7 @@ impl Engine {
     }
 
     /// An incident's root card, with what its pack's policy says of it.
-    fn incident_card(&self, settings: &Settings, incident: &Incident, alerts: &[Alert]) -> Card {
+    pub(super) fn incident_card(&self, settings: &Settings, incident: &Incident, alerts: &[Alert]) -> Card {
         let catalog = self.catalog.load();
         let pack = settings.pack_in(&incident.body.place.channel).and_then(|name| catalog.pack(name));
         cards::incident(self.desk(settings), incident, alerts, pack.map(AsRef::as_ref))

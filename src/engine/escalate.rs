@@ -1,16 +1,14 @@
-//! What a pack's policy says of incidents that nobody answers: said once each, in the incident's thread, calling whom
-//! it names.
+//! What a pack's policy says of incidents that nobody answers, or whose time is over: said once each, in the incident's
+//! thread, calling whom it names.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use minijinja::context;
 use serde_json::json;
 
 use super::Engine;
 use super::post::incident_stream;
-use crate::chat::card::Tone;
 use crate::chat::cards;
 use crate::domain::actor::{Platform, SERENO};
 use crate::domain::digest;
@@ -28,7 +26,7 @@ impl Engine {
     /// Escalates what is due; gives how many steps were said.
     pub(super) async fn escalate(self: &Arc<Self>) -> Result<usize> {
         let (catalog, settings) = (self.catalog.load_full(), self.settings.load_full());
-        if catalog.packs().all(|pack| pack.escalation.is_empty()) {
+        if catalog.packs().all(|pack| pack.escalation.is_empty() && pack.severities.is_empty()) {
             return Ok(0);
         }
         let mut said = 0;
@@ -36,8 +34,8 @@ impl Engine {
         self.lock_escalated().retain(|(id, _)| open.iter().any(|incident| incident.id == *id));
         for incident in open {
             let pack = settings.pack_in(&incident.body.place.channel).and_then(|name| catalog.pack(name));
-            for step in pack.iter().flat_map(|pack| &pack.escalation) {
-                if self.is_due(&incident, step) && self.call(&settings, &incident, step).await? {
+            for step in pack.iter().flat_map(|pack| pack.escalation_of(incident.severity)) {
+                if self.is_due(&incident, &step) && self.call(&settings, &incident, &step).await? {
                     said += 1;
                 }
             }
@@ -46,11 +44,10 @@ impl Engine {
     }
 
     fn is_due(&self, incident: &Incident, step: &Escalation) -> bool {
-        let fits = step.severities.is_empty() || step.severities.contains(&incident.severity);
         let needed = incident.state == IncidentState::Open || step.until == Until::Resolved;
         let due = incident.opened_at.after(Duration::from_secs(step.after));
         let now = self.clock.now();
-        fits && needed && due <= now && now.since(due) < LATE
+        needed && due <= now && now.since(due) < LATE
     }
 
     /// Says it, unless it was said before.
@@ -67,23 +64,19 @@ impl Engine {
             return Ok(false);
         }
         let mut tx = self.store.begin().await?;
-        let now = incidents::get(&mut tx, &incident.id).await?;
-        let still = now.is_some_and(|now| now.resolved_at.is_none() && self.is_due(&now, step));
-        if !still || !schedules::claim(&mut tx, &once, incident.opened_at).await? {
+        if !schedules::claim(&mut tx, &once, incident.opened_at).await? {
             return Ok(false);
         }
-        let people = self.called(settings, incident, step);
-        let desk = self.desk(settings);
-        let values = context! {
-            say => step.say.as_str(),
-            span => cards::span(self.clock.now().since(incident.opened_at)),
-            who => people.iter().map(|id| settings.name_of(id)).collect::<Vec<_>>().join(", "),
+        let now = incidents::get(&mut tx, &incident.id).await?;
+        let Some(incident) = now.filter(|now| now.resolved_at.is_none() && self.is_due(now, step)) else {
+            return Ok(false);
         };
-        let mut card = cards::line(desk, "escalated", values);
-        card.tone = Tone::Warning;
-        card.mentions = people.clone();
+        let people = self.called(settings, &incident, step);
+        let card = cards::escalated(self.desk(settings), &incident, step, &people);
         self.post(&mut tx, &incident.body.place.under(&incident.body.message), &card, None).await?;
-        let body = json!({"after": step.after, "say": step.say, "called": people});
+        let alerts = incidents::alerts(&mut tx, &incident.id).await?;
+        self.edit(&mut tx, &incident.body.message, &self.incident_card(settings, &incident, &alerts)).await?;
+        let body = json!({"after": step.after, "until": step.until, "said": card.title, "called": people});
         self.enter(&mut tx, incident_stream(&incident.id), SERENO, EntryKind::Escalated, body).await?;
         tx.commit().await?;
         Ok(true)
@@ -93,7 +86,7 @@ impl Engine {
         self.escalated.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Whom a step calls, each once.
+    /// Whom a step calls, each once. Whoever took an incident hears that it lasts.
     fn called(&self, settings: &Settings, incident: &Incident, step: &Escalation) -> Vec<String> {
         let mut people =
             if step.on_call { self.on_call_for(settings, &incident.body.place.channel) } else { Vec::new() };
@@ -104,6 +97,7 @@ impl Engine {
         };
         people.extend(settings.people.keys().filter(|id| holds(id)).cloned());
         people.extend(step.people.iter().cloned());
+        people.extend(incident.body.commander.iter().cloned());
         let mut seen = BTreeSet::new();
         people.retain(|id| settings.knows(id) && seen.insert(id.clone()));
         people

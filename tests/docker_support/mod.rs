@@ -86,6 +86,19 @@ impl Stack {
         name
     }
 
+    /// A volume that is a folder of this machine.
+    pub async fn volume_at(&self, name: &str, folder: &std::path::Path) -> String {
+        let name = format!("{}_{name}", self.project);
+        let labels = [("com.docker.compose.project".to_owned(), self.project.clone())];
+        let folder = folder.display().to_string();
+        let bound = [("type", "none"), ("o", "bind"), ("device", folder.as_str())];
+        let driver_opts = bound.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let (driver_opts, labels) = (Some(driver_opts.into()), Some(labels.into()));
+        let body = VolumeCreateRequest { name: Some(name.clone()), driver_opts, labels, ..Default::default() };
+        self.docker.create_volume(body).await.unwrap();
+        name
+    }
+
     pub async fn up(&self, service: &str, number: u32) {
         self.create(service, number, SERVE, ContainerCreateBody::default()).await;
         self.docker.start_container(&self.name(service, number), None).await.unwrap();

@@ -253,7 +253,7 @@ async fn the_newest_lines_that_a_logql_query_finds_are_read() {
         line("web", 20, "ERROR elsewhere"),
         line("api", 10, "ERROR third \u{1b}[31m"),
     ];
-    let server = sereno_fakes::loki::serve("shop", lines).await.unwrap();
+    let server = sereno_fakes::loki::serve(Some("shop"), lines).await.unwrap();
     let tools = tools(&[("api", "canary-api-token")]);
     let ask = async |more: Value| -> Outcome {
         let mut with = json!({ "server": server, "headers": { "X-Scope-OrgID": "shop" } });

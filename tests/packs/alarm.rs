@@ -192,6 +192,8 @@ async fn a_slow_backend_gets_three_replicas_by_one_button() {
         let text = diagnosis.card.text();
         assert!(text.contains("CPU del backend | not OK"), "{text}");
         assert!(text.contains("5xx en Nginx | not OK"), "{text}");
+        let verdicts = diagnosis.card.table.expect("a table of verdicts in the thread");
+        assert!(verdicts.rows.len() >= 2 && diagnosis.thread == Some(incident.id.clone()), "{verdicts:?}");
         assert_eq!(project.backends().await, 1, "a diagnosis only reads");
 
         let label = "latencia prod";
@@ -199,11 +201,18 @@ async fn a_slow_backend_gets_three_replicas_by_one_button() {
         let button = button.unwrap_or_else(|| panic!("{:?}", incident.card)).id.clone();
         let run = only(s.person("ana").presses(&incident, &button).await);
         let ask = comes_to(s, &run, "awaiting_approval").await;
-        assert!(ask.card.text().contains("backend"), "{}", ask.card.text());
+        assert!(ask.card.text().contains("backend (1 → 3)"), "{}", ask.card.text());
+        assert!(ask.buttons().contains(&"approve"), "{:?}", ask.buttons());
+        let undo = format!("undo: {}: create -; make anew -; start -; scale -; leave backend", project.stack.project);
+        assert!(ask.card.text().contains(&undo), "back to the one there is: {}", ask.card.text());
         s.person("leo").presses(&ask, "approve").await;
         let over = comes_to(s, &run, "done").await;
         assert!(over.card.text().contains("réplicas | OK | at least 3 | 3"), "{}", over.card.text());
         assert_eq!(project.backends().await, 3);
+        for number in 1..=3 {
+            project.stack.started_at(&project.stack.name("backend", number)).await;
+        }
+        assert!(over.buttons().contains(&"undo"), "{:?}", over.buttons());
 
         let undo = only(s.person("ana").presses(&over, "undo").await);
         s.person("eva").presses(&undo, "approve").await;

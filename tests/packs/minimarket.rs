@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -17,10 +17,12 @@ use crate::docker_support::Stack;
 use crate::harness::{Heard, Story, minutes};
 use crate::program;
 use crate::sql_support::Shop;
-use crate::world::{Here, approved_by_typing, asks, comes_to, done};
+use crate::world::{Here, approved_by, approved_by_typing, asks, comes_to, done};
 
 mod data;
+mod policy;
 mod services;
+pub mod thresholds;
 mod watching;
 
 const TABLES: &str = "DROP TABLE orders; CREATE EXTENSION IF NOT EXISTS pgcrypto;
@@ -76,17 +78,36 @@ pub struct Watcher {
 
 impl Watcher {
     pub async fn new(job: &str) -> Option<Self> {
-        let prometheus = program::find("SERENO_TEST_PROMETHEUS", "/usr/bin/prometheus")?;
-        let (folder, hot) = (tempfile::tempdir().unwrap(), Arc::new(AtomicBool::new(false)));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (service, began, heat) = (listener.local_addr().unwrap(), Instant::now(), Arc::clone(&hot));
-        let metrics = move || {
-            let n = if heat.load(Ordering::Relaxed) { began.elapsed().as_millis() } else { 0 };
-            std::future::ready(metrics(n))
+        let (hot, began) = (Arc::new(AtomicBool::new(false)), Instant::now());
+        let heat = Arc::clone(&hot);
+        let body = move || metrics(if heat.load(Ordering::Relaxed) { began.elapsed().as_millis() } else { 0 });
+        Self::of(job, hot, body).await
+    }
+
+    /// Of a service that has been doing this for more than a minute, so that rates are exact: what it counted in so many
+    /// seconds. Each scrape tells of a moment four seconds later, until now.
+    pub async fn steady(job: &str, counted: impl Fn(f64) -> String + Send + Sync + 'static) -> Option<Self> {
+        let (began, turn) = (Clock::System.now().0, AtomicI64::new(0));
+        let body = move || {
+            let at = (began - 80_000 + 4_000 * turn.fetch_add(1, Ordering::Relaxed)).min(Clock::System.now().0);
+            #[allow(clippy::cast_precision_loss)] // minutes of milliseconds
+            let seconds = (at - began + 80_000) as f64 / 1_000.0;
+            counted(seconds).lines().map(|line| format!("{line} {at}\n")).collect()
         };
-        tokio::spawn(async move { axum::serve(listener, Router::new().route("/metrics", get(metrics))).await });
+        let watcher = Self::of(job, Arc::default(), body).await?;
+        watcher.finds("min(count_over_time(process_cpu_seconds_total[1m]))>14").await;
+        Some(watcher)
+    }
+
+    async fn of(job: &str, hot: Arc<AtomicBool>, body: impl Fn() -> String + Send + Sync + 'static) -> Option<Self> {
+        let prometheus = program::find("SERENO_TEST_PROMETHEUS", "/usr/bin/prometheus")?;
+        let (folder, body) = (tempfile::tempdir().unwrap(), Arc::new(body));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let service = listener.local_addr().unwrap();
+        let metrics = get(move || std::future::ready(body()));
+        tokio::spawn(async move { axum::serve(listener, Router::new().route("/metrics", metrics)).await });
         let config = format!(
-            "global: {{ scrape_interval: 1s, scrape_timeout: 1s }}\nscrape_configs:\n  - {{ job_name: {job}, \
+            "global: {{ scrape_interval: 250ms, scrape_timeout: 250ms }}\nscrape_configs:\n  - {{ job_name: {job}, \
              static_configs: [{{ targets: [\"{service}\"] }}] }}\n"
         );
         let (path, port) = (|name: &str| folder.path().join(name), free_port());
@@ -270,20 +291,36 @@ async fn the_morning_table_has_a_line_for_everything_and_a_verdict() {
     let Some(market) = Market::up().await else { return };
     market
         .here()
+        .value("disk", "/dev/shm")
         .tell_everywhere(async |s| {
             market.app.turns(Health::Ok);
-            let run = asks(s, "salud prod").await;
-            let text = s.message(&run.id).await.card.text();
+            // As the channel's people type it who know no Spanish.
+            let run = asks(s, "health prod").await;
+            let card = s.message(&run.id).await.card;
+            assert!(card.title.contains("minimarket/salud prod"), "{}", card.title);
+            let text = card.text();
             for row in SERVICES.map(|service| format!("{service} en marcha | OK")) {
                 assert!(text.contains(&row), "{row}: {text}");
             }
-            for row in ["dashboard /health", "inventario", "base lista", "Redis", "Grafana", "alertas activas"] {
+            for row in [
+                "dashboard /health",
+                "inventario",
+                "base lista",
+                "Redis",
+                "objetivos de Prometheus",
+                "Grafana",
+                "alertas activas",
+                "disco libre (%)",
+            ] {
                 assert!(text.contains(&format!("{row} | OK")), "{row}: {text}");
             }
-            assert!(text.contains("disco libre (%) |"), "{text}");
+            assert_eq!(card.state, "done", "all of it well is a verdict: {text}");
+            assert!(card.table.is_some_and(|table| table.rows.len() >= 14), "all of it in one table: {text}");
             market.app.turns(Health::Error);
             let run = asks(s, "salud prod").await;
-            let text = s.message(&run.id).await.card.text();
+            let card = s.message(&run.id).await.card;
+            let text = card.text();
+            assert!(text.contains("not as expected"), "the verdict: {text}");
             assert!(text.contains("dashboard /health | not OK"), "{text}");
             assert!(text.contains("inventario | OK"), "one bad answer does not hide the others: {text}");
             assert!(!told(s, &run).await.contains("postgres://"), "the URL is a secret");

@@ -3,10 +3,17 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, pem::PemObject as _};
+use sereno::clock::Timestamp;
 use sereno_fakes::app::{App, TOKEN};
 use sqlx::{AssertSqlSafe, Executor as _};
+use tokio::net::TcpListener;
 
+use crate::executor_support::NOON;
 use crate::harness::{Heard, Story};
 use crate::program;
 use crate::sql_support::Shop;
@@ -31,6 +38,9 @@ struct Server {
     redis: u16,
     dir: tempfile::TempDir,
     _redis: tokio::process::Child,
+    /// What is shown at `door`, where the API has its TLS.
+    certificate: Arc<Mutex<Arc<ServerConfig>>>,
+    door: u16,
 }
 
 impl Server {
@@ -44,7 +54,9 @@ impl Server {
         while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await; // a real process is starting beside us
         }
-        let server = Self { app: App::start().await, db, redis: port, dir, _redis: process };
+        let certificate = Arc::new(Mutex::new(lasts(NOON, 500)));
+        let door = shows(certificate.clone()).await;
+        let server = Self { app: App::start().await, db, redis: port, dir, _redis: process, certificate, door };
         for folder in ["app/apps/api", "logs", "backups", "scripts"] {
             std::fs::create_dir_all(server.path(folder)).unwrap();
         }
@@ -83,6 +95,7 @@ impl Server {
         Here::of("orion")
             .value("api", &self.app.url)
             .value("staging", &self.app.url)
+            .value("certificate", format!("127.0.0.1:{}", self.door))
             .value("app", path("app"))
             .value("logs", path("logs"))
             .value("backups", path("backups"))
@@ -112,6 +125,33 @@ impl Server {
     async fn number(&self, text: &str) -> i64 {
         sqlx::query_scalar(AssertSqlSafe(text.to_owned())).fetch_one(&mut self.db.connect().await).await.unwrap()
     }
+}
+
+/// A server that shows the certificate that is there now.
+async fn shows(certificate: Arc<Mutex<Arc<ServerConfig>>>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((caller, _)) = listener.accept().await {
+            let acceptor = tokio_rustls::TlsAcceptor::from(certificate.lock().unwrap().clone());
+            tokio::spawn(async move { acceptor.accept(caller).await.map(drop) });
+        }
+    });
+    port
+}
+
+/// A certificate that lasts for so many days after a moment.
+fn lasts(Timestamp(now): Timestamp, days: i64) -> Arc<ServerConfig> {
+    let at = |days: i64| {
+        let seconds = u64::try_from(now / 1000 + days * 24 * 3600).unwrap();
+        rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds)
+    };
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    (params.not_before, params.not_after) = (at(-60), at(days));
+    let key = rcgen::KeyPair::generate().unwrap();
+    let own = params.self_signed(&key).unwrap().der().clone();
+    let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
+    Arc::new(ServerConfig::builder().with_no_client_auth().with_single_cert(vec![own], key).unwrap())
 }
 
 /// What a run and its thread say.

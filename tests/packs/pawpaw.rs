@@ -3,13 +3,19 @@
 
 use std::sync::atomic::Ordering;
 
+use bollard::models::VolumeCreateRequest;
+use bollard::query_parameters::{RemoveImageOptions, RemoveVolumeOptions};
 use sereno_fakes::app::App;
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use crate::docker_support::Stack;
+use crate::harness::{Heard, minutes};
+use crate::minimarket::thresholds::steady;
 use crate::minimarket::{Watcher, catches_up, through, told};
 use crate::sql_support::Shop;
 use crate::world::{Here, approved_by, approved_by_typing, asks, comes_to, done};
+
+const FORCED: RemoveImageOptions = RemoveImageOptions { force: true, noprune: false, platforms: None };
 
 /// The whole of Paw Paw.
 struct Paw {
@@ -94,7 +100,7 @@ async fn latency_goes_from_an_alert_to_three_replicas() {
         .await;
 }
 
-/// Proves: P01, P02, D16.
+/// Proves: P02, D16.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deploy_keeps_the_secrets_that_are_there() {
     let Some(paw) = Paw::new().await else { return };
@@ -107,15 +113,73 @@ async fn a_deploy_keeps_the_secrets_that_are_there() {
             let over = through(s, "desplegar prod", "").await;
             assert_eq!(over.card.state, "failed", "nothing goes up with an example's secrets");
             assert!(over.card.text().contains("secretos puestos | not OK"), "{}", over.card.text());
-            assert_eq!(through(s, "desarrollo levantar dev", "").await.card.state, "done");
-            done(s, "desarrollo logs dev").await;
         })
         .await;
 }
 
-/// Proves: P04, P05, P06.
+/// Proves: P09, Y46.
 #[tokio::test(flavor = "multi_thread")]
-async fn metrics_and_logs_are_read() {
+async fn eighty_percent_of_the_processor_is_the_line() {
+    let (Some(paw), Some(below), Some(above)) =
+        (Paw::new().await, steady(0.0, 0.3, 0.795).await, steady(0.0, 0.3, 0.805).await)
+    else {
+        return;
+    };
+    for (watcher, verdict, end) in [(&below, "OK", "done"), (&above, "not OK", "awaiting_approval")] {
+        paw.here()
+            .value("prometheus", &watcher.url)
+            .tell(async |s| {
+                let run = asks(s, "latency prod").await;
+                let text = comes_to(s, &run, end).await.card.text();
+                assert!(text.contains(&format!("CPU del backend | {verdict} |")), "{text}");
+            })
+            .await;
+    }
+}
+
+/// Nobody needs to agree to anything in development. The image is built by the engine, from what stands there now.
+/// Proves: P01.
+#[tokio::test(flavor = "multi_thread")]
+async fn development_is_built_anew_from_what_stands_there_now() {
+    let Some(paw) = Paw::new().await else { return };
+    let image = format!("sereno-test/{}", paw.stack.project);
+    paw.write(
+        "docker-compose.yml",
+        &format!("version: '2.4'\nservices:\n  backend: {{ image: '{image}', build: ., network_mode: none }}\n"),
+    );
+    let code = |version: &str| {
+        let says = format!("trap 'exit 0' TERM; echo version {version}; while :; do sleep 0.1; done");
+        paw.write("serve.sh", &says);
+        paw.write("Dockerfile", "FROM sereno-test/busybox\nCOPY serve.sh /\nCMD [\"sh\", \"/serve.sh\"]\n");
+    };
+    paw.here()
+        .tell(async |s| {
+            code("one");
+            done(s, "desarrollo levantar dev").await;
+            let run = done(s, "desarrollo logs dev").await;
+            assert!(told(s, &run).await.contains("version one"));
+            let first = paw.stack.docker.inspect_image(&image).await.unwrap().id.unwrap();
+            code("two");
+            done(s, "desarrollo reconstruir dev").await;
+            let run = done(s, "desarrollo logs dev").await;
+            assert!(told(s, &run).await.contains("version two"), "{}", told(s, &run).await);
+            let before = paw.stack.started_at(&paw.stack.name("backend", 1)).await;
+            paw.write("Dockerfile", "FROM sereno-test/busybox\nCOPY nowhere.sh /\n");
+            let run = asks(s, "desarrollo reconstruir dev").await;
+            comes_to(s, &run, "failed").await;
+            assert!(told(s, &run).await.contains("nowhere.sh"), "why it cannot be built: {}", told(s, &run).await);
+            assert_eq!(paw.stack.started_at(&paw.stack.name("backend", 1)).await, before, "what ran goes on");
+            paw.stack.remove(&paw.stack.name("backend", 1)).await;
+            for built in [&image, &first] {
+                paw.stack.docker.remove_image(built, Some(FORCED), None).await.unwrap();
+            }
+        })
+        .await;
+}
+
+/// Proves: P04, P05.
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_and_panels_are_read() {
     let Some(paw) = Paw::new().await else { return };
     paw.stack.up("backend", 1).await;
     paw.here()
@@ -126,8 +190,75 @@ async fn metrics_and_logs_are_read() {
             for row in ["Prometheus", "Grafana", "PostgreSQL en pie", "memoria de Redis (bytes)", "aciertos de Redis"] {
                 assert!(text.contains(&format!("{row} | OK")), "{row}: {text}");
             }
-            let run = asks(s, "logs backend prod").await;
+            assert!(text.contains("http") || told(s, &run).await.contains("Grafana: http"), "where the panels are");
+        })
+        .await;
+}
+
+/// Loki has what the backend said before; of Nginx it knows nothing, and where it does not answer there is Docker.
+/// Proves: P06.
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_are_lokis_or_else_dockers() {
+    let Some(paw) = Paw::new().await else { return };
+    for service in ["backend", "nginx"] {
+        paw.stack.up(service, 1).await;
+    }
+    let now = i128::from(sereno::clock::Clock::System.now().0);
+    let line = |container: &str, minutes: i128, text: &str| {
+        let at = (now - minutes * 60_000) * 1_000_000;
+        ([("container_name".to_owned(), container.to_owned())].into(), at, text.to_owned())
+    };
+    let lines = vec![
+        line("pawpaw_backend", 20, "GET /too-old 500"),
+        line("pawpaw_backend", 5, "GET /api/products 502"),
+        line("pawpaw_frontend", 5, "GET /elsewhere 200"),
+    ];
+    let loki = sereno_fakes::loki::serve(None, lines).await.unwrap();
+    paw.here()
+        .value("loki", loki)
+        .tell(async |s| {
+            catches_up(s);
+            let run = done(s, "logs backend prod").await;
+            let all = told(s, &run).await;
+            assert!(all.contains("GET /api/products 502"), "{all}");
+            for other in ["too-old", "elsewhere", "disk full"] {
+                assert!(!all.contains(other), "{other}: {all}");
+            }
+            let run = done(s, "logs nginx prod").await;
             assert!(told(s, &run).await.contains("disk full"), "{}", told(s, &run).await);
+        })
+        .await;
+    paw.here()
+        .value("loki", "http://127.0.0.1:1")
+        .tell(async |s| {
+            let run = done(s, "logs backend prod").await;
+            assert!(told(s, &run).await.contains("disk full"), "{}", told(s, &run).await);
+        })
+        .await;
+}
+
+/// The document gives no times: these are proposed, and their clocks run all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn clocks_that_nobody_wrote_a_step_for_run_out_aloud() {
+    Here::of("pawpaw")
+        .secret("db", "postgres://nobody@127.0.0.1:1/nothing")
+        .secret("old_token", "an-old-token-0123")
+        .secret("login", "{}")
+        .more("docker: { host: \"unix:///nowhere\" }")
+        .tell_everywhere(async |s| {
+            s.person("vic").says("#infra", "/ops incident P2 Va lento").await;
+            let lento = |heard: &Heard| heard.card.state == "open" && heard.card.title.contains("Va lento");
+            let incident = s.channel("#infra").await.into_iter().find(lento).expect("an incident");
+            s.waits(minutes(30)).await;
+            let all = told(s, &incident).await;
+            assert!(all.contains("Nadie ha mirado la latencia"), "{all}");
+            s.person("leo").presses(&s.message(&incident.id).await, "acknowledge").await;
+            s.waits(minutes(7 * 60 + 29)).await;
+            assert!(!told(s, &incident).await.contains("is over"));
+            s.waits(minutes(1)).await;
+            let over = s.thread(&incident.id).await.pop().unwrap().card;
+            assert!(over.title.contains("The time to resolve a P2, 8h, is over"), "{}", over.title);
+            assert_eq!(over.mentions, ["ana", "leo"], "who is on call, and who took it");
         })
         .await;
 }
@@ -146,14 +277,21 @@ async fn a_packed_backup_takes_the_databases_place_or_nothing_happens() {
     std::fs::write(paw.dir.path().join("backups/backup_2.sql.gz"), &whole[..whole.len() / 2]).unwrap();
     paw.with_database(&db.url())
         .value("database", &db.name)
+        .value("table", "orders")
         .tell(async |s| {
             db.connect().await.execute(AssertSqlSafe("DELETE FROM orders")).await.unwrap();
             let run = asks(s, "restaurar backup_2.sql.gz prod").await;
             comes_to(s, &run, "failed").await;
             let run = asks(s, "restaurar backup_1.sql.gz prod").await;
             approved_by_typing(s, &run, &["leo", "eva"], &db.name).await;
-            comes_to(s, &run, "done").await;
+            let over = comes_to(s, &run, "done").await;
+            assert!(over.card.text().contains("filas | OK | at least 1 | 3"), "{}", over.card.text());
             assert_eq!(db.count("true").await, 3);
+            db.connect().await.execute(AssertSqlSafe("DELETE FROM orders")).await.unwrap();
+            let run = asks(s, "restore backup_1.sql.gz dev").await;
+            approved_by_typing(s, &run, &["leo"], &db.name).await;
+            comes_to(s, &run, "done").await;
+            assert_eq!(db.count("true").await, 3, "in development one is enough, who types it too");
         })
         .await;
 }
@@ -184,28 +322,76 @@ async fn backups_are_fresh_and_what_nothing_uses_is_removed() {
             comes_to(s, &run, "failed").await;
             paw.write("backups/backup_2026-11-22.sql", "-- a backup\n");
             done(s, "backups prod").await;
-            let over = through(s, "limpiar-docker prod", &paw.stack.project).await;
-            assert_eq!(over.card.state, "done", "{}", told(s, &over).await);
+            let (own, stray) = (format!("{}_unused", paw.stack.project), format!("{}_stray", paw.stack.project));
+            let body = VolumeCreateRequest { name: Some(stray.clone()), ..VolumeCreateRequest::default() };
+            paw.stack.docker.create_volume(body).await.unwrap();
+            let run = asks(s, "limpiar-maquina prod").await;
+            let ask = comes_to(s, &run, "awaiting_approval").await;
+            let all = told(s, &run).await;
+            assert!(all.contains(&own) && all.contains(&stray), "whoever's it is: {all}");
+            // Other people's things are on this engine: nobody agrees.
+            s.person("leo").presses(&ask, "refuse").await;
+            let run = asks(s, "limpiar-docker prod").await;
+            let all = told(s, &run).await;
+            assert!(all.contains(&own) && !all.contains(&stray), "the project's: {all}");
+            approved_by_typing(s, &run, &["leo", "eva"], &paw.stack.project).await;
+            comes_to(s, &run, "done").await;
             paw.stack.started_at(&paw.stack.name("backend", 1)).await;
+            assert!(paw.stack.docker.inspect_volume(&own).await.is_err());
+            paw.stack.docker.inspect_volume(&stray).await.unwrap();
+            paw.stack.docker.remove_volume(&stray, None::<RemoveVolumeOptions>).await.unwrap();
         })
         .await;
 }
 
-/// npm is a stand-in that notes how it was called.
+/// npm is a stand-in that notes how it was called, updates what npm would, and fails where it is told to. Git is real.
 /// Proves: P13, Y49.
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::disallowed_methods)] // a test starts a process
 async fn dependencies_are_audited_and_updated_and_tested() {
     let Some(paw) = Paw::new().await else { return };
-    paw.write("npm", &format!("#!/bin/sh\necho \"$*\" >> {}/calls\n", paw.dir.path().display()));
-    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(paw.dir.path().join("npm"), executable).unwrap();
-    let calls = || std::fs::read_to_string(paw.dir.path().join("calls")).unwrap();
+    let root = paw.dir.path();
+    paw.write(
+        "npm",
+        &format!(
+            "#!/bin/sh\necho \"$*\" >> {0}/calls\n[ \"$1\" = update ] && echo newer > \"$3/package-lock.json\"\n\
+             if [ -e \"{0}/fails-$1\" ]; then echo \"npm ERR! $1 is not well\" >&2; exit 1; fi\n",
+            root.display()
+        ),
+    );
+    std::fs::set_permissions(root.join("npm"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for part in ["backend", "frontend"] {
+        std::fs::create_dir(root.join(part)).unwrap();
+        for file in ["package.json", "package-lock.json"] {
+            paw.write(&format!("{part}/{file}"), "older\n");
+        }
+    }
+    for line in ["init -q", "add backend frontend", "-c user.name=a -c user.email=a@b.c commit -q -m before"] {
+        let mut git = std::process::Command::new("git");
+        assert!(git.arg("-C").arg(root).args(line.split(' ')).status().unwrap().success(), "{line}");
+    }
+    let calls = || std::fs::read_to_string(root.join("calls")).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
+    let locked = |part: &str| std::fs::read_to_string(root.join(part).join("package-lock.json")).unwrap();
+    let call = |what: &str, part: &str| format!("{what} --prefix {}/{part}", root.display());
     paw.here()
         .tell(async |s| {
-            assert_eq!(through(s, "mantenimiento auditar backend prod", "").await.card.state, "done");
-            assert!(calls().contains("audit") && !calls().contains("update"), "{}", calls());
-            assert_eq!(through(s, "mantenimiento actualizar frontend prod", "").await.card.state, "done");
-            assert!(calls().contains("update") && calls().contains("test"), "{}", calls());
+            done(s, "mantenimiento auditar backend prod").await;
+            assert_eq!(calls(), [call("audit", "backend")], "nobody is asked, and nothing is changed");
+            let run = asks(s, "mantenimiento actualizar frontend prod").await;
+            approved_by(s, &run, &["leo"]).await;
+            comes_to(s, &run, "done").await;
+            assert_eq!(calls()[1..], ["audit", "update", "test"].map(|what| call(what, "frontend")));
+            assert_eq!((locked("frontend"), locked("backend")), ("newer\n".to_owned(), "older\n".to_owned()));
+
+            paw.write("fails-audit", "");
+            let run = asks(s, "mantenimiento auditar backend prod").await;
+            let all = told(s, &run).await;
+            assert!(all.contains("npm ERR! audit is not well"), "what is not well is shown: {all}");
+            paw.write("fails-test", "");
+            let over = through(s, "mantenimiento actualizar backend prod", "").await;
+            assert_eq!(over.card.state, "failed", "{}", told(s, &over).await);
+            assert!(told(s, &over).await.contains("npm ERR! test is not well"), "{}", told(s, &over).await);
+            assert_eq!(locked("backend"), "older\n", "git has brought back what was there");
         })
         .await;
 }

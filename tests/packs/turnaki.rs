@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sereno::clock::Clock;
+use sereno::clock::{Clock, Timestamp};
+use sereno::domain::timeline::EntryKind;
+use sereno::store::timeline;
 use sereno_fakes::app::App;
 use sereno_fakes::aws::{Aws, Behaviour};
 
@@ -75,7 +77,9 @@ async fn rolls_back(s: &Story, aws: &Aws) -> Heard {
     let run = asks(s, &format!("rollback {FUNCTION} production 5 prod")).await;
     let ask = comes_to(s, &run, "awaiting_approval").await;
     let text = ask.card.text();
-    assert!(text.contains(&format!("shift {FUNCTION}:production from version 6 to version 5")), "{text}");
+    let there_and_back =
+        [(6, 5), (5, 6)].map(|(from, to)| format!("shift {FUNCTION}:production from version {from} to version {to}"));
+    assert!(there_and_back.iter().all(|way| text.contains(way)), "{text}");
     assert_eq!(aws.alias_version(FUNCTION, "production"), "6", "nothing happens before an approval");
     approved_by(s, &run, &["leo"]).await;
     run
@@ -109,25 +113,42 @@ async fn a_bad_lambda_goes_back_by_one_button_and_forward_again_by_another() {
         .await;
 }
 
+/// At three in the morning nobody wants to be asked twice: who agreed has seen the way back.
 /// Proves: K07.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_work_afterwards_goes_back() {
+async fn what_does_not_work_afterwards_goes_back_by_the_same_approval() {
     let aws = strict().await;
     here(&aws.endpoint)
-        .tell(async |s| {
+        .tell_everywhere(async |s| {
+            leads_to_six(&aws);
             let run = rolls_back(s, &aws).await;
             comes_to(s, &run, "holding").await;
+            assert_eq!(aws.alias_version(FUNCTION, "production"), "5");
             s.waits(minutes(1)).await;
             logs(s, &aws, "ERROR this one is bad as well");
             s.waits(minutes(4)).await;
-            // Nobody saw this way back when it was not yet known from where: it is asked for.
-            approved_by(s, &run, &["leo"]).await;
-            comes_to(s, &run, "failed").await;
+            let over = comes_to(s, &run, "failed").await;
+            let text = over.card.text();
+            assert!(text.contains("Devolver el alias a donde estaba"), "{text}");
+            assert!(text.contains("production leads to version 6, before to 5"), "{text}");
             assert_eq!(aws.alias_version(FUNCTION, "production"), "6", "errors in the logs");
+            let mut db = s.database.read().await.unwrap();
+            let entries = timeline::between(&mut db, Timestamp(0), Timestamp(i64::MAX)).await.unwrap();
+            let asked = entries.iter().filter(|entry| entry.kind == EntryKind::ApprovalAsked).count();
+            assert_eq!(asked, 1, "one approval, there and back");
+            s.audit_is_whole().await;
+        })
+        .await;
+}
 
+/// Proves: K07.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_fails_goes_back_unless_somebody_moved_its_alias_meanwhile() {
+    let aws = strict().await;
+    here(&aws.endpoint)
+        .tell(async |s| {
             aws.behaves(FUNCTION, Behaviour::Error("no table".to_owned()));
             let run = rolls_back(s, &aws).await;
-            approved_by(s, &run, &["leo"]).await;
             comes_to(s, &run, "failed").await;
             assert_eq!(aws.alias_version(FUNCTION, "production"), "6", "it fails when it is called");
 
@@ -138,7 +159,17 @@ async fn what_does_not_work_afterwards_goes_back() {
             logs(s, &aws, "ERROR again");
             s.waits(minutes(4)).await;
             comes_to(s, &run, "failed").await;
-            assert_eq!(aws.alias_version(FUNCTION, "production"), "6", "in dev it goes back by itself");
+            assert_eq!(aws.alias_version(FUNCTION, "production"), "6", "in dev it goes back as well");
+
+            let run = rolls_back(s, &aws).await;
+            comes_to(s, &run, "holding").await;
+            aws.alias(FUNCTION, "production", "7");
+            s.waits(minutes(1)).await;
+            logs(s, &aws, "ERROR and again");
+            s.waits(minutes(4)).await;
+            let text = comes_to(s, &run, "failed").await.card.text();
+            assert!(text.contains("leads to version 7") && text.contains("nothing was moved"), "{text}");
+            assert_eq!(aws.alias_version(FUNCTION, "production"), "7", "what somebody else did stays");
         })
         .await;
 }

@@ -1,7 +1,7 @@
 //! Talking: help, mistakes, refusals, explanations.
 
 use crate::approvals::world;
-use crate::books::ALL;
+use crate::books::{ALL, HEALTH};
 use crate::harness::{only, story, story_on};
 use crate::stage::CONSOLE;
 
@@ -23,6 +23,23 @@ async fn help_shows_what_this_person_may_run_and_only_to_them() {
         assert_eq!(help.card.title, "You may run 1 runbook here");
         let help = only(s.person("ana").says("#infra", "/ops help rollback").await);
         assert!(help.card.text().contains("/ops shop/rollback"), "{}", help.card.text());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runbook_is_found_under_its_other_words_and_help_tells_them() {
+    let book =
+        HEALTH.1.replace("name: health", "name: salud\naliases: [health, estado]").replace("next: [rollback]\n", "");
+    story(&[(HEALTH.0, &book)], async |s| {
+        world(s);
+        let run = only(s.person("ana").says("#infra", "/ops health prod").await);
+        let card = s.message(&run.id).await.card;
+        assert!(card.state == "done" && card.title.contains("shop/salud prod"), "{}", card.text());
+        for line in ["/ops help", "/ops help estado"] {
+            let help = only(s.person("ana").says("#infra", line).await);
+            assert!(help.card.text().contains("also typed: health, estado"), "{line}: {}", help.card.text());
+        }
     })
     .await;
 }

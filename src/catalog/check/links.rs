@@ -37,6 +37,7 @@ pub fn links(drafts: &mut [Draft]) {
             _ => drop(known.insert(name, draft.book.clone())),
         }
     }
+    aliases(drafts, &known);
     for draft in drafts.iter_mut() {
         let Some(book) = &mut draft.book else { continue };
         for index in 0..book.next.len() {
@@ -59,6 +60,23 @@ pub fn links(drafts: &mut [Draft]) {
             if leads_to(&name, &own, &calls) {
                 let at = child(&child(&child("/steps", position), "with"), "runbook");
                 draft.sheet.value(&at, "circle", context! { name, own => &own });
+            }
+        }
+    }
+}
+
+/// An alias is no other word of its pack: neither a name nor another alias.
+fn aliases(drafts: &mut [Draft], known: &Known) {
+    let mut taken: BTreeMap<String, String> = BTreeMap::new();
+    for draft in drafts.iter_mut() {
+        let Some(book) = &draft.book else { continue };
+        for (index, alias) in book.aliases.iter().enumerate() {
+            let name = format!("{}/{alias}", book.pack);
+            let named = known.get(&name).map(|other| other.as_ref().map_or("", |other| &other.file).to_owned());
+            if let Some(file) = named.or_else(|| taken.get(&name).cloned()) {
+                draft.sheet.value(&child("/aliases", index), "alias_taken", context! { name, file });
+            } else {
+                taken.insert(name, book.file.clone());
             }
         }
     }

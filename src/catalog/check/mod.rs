@@ -81,6 +81,7 @@ pub fn file(sheet: &mut Sheet, tree: Node<Range<usize>>, pack: &Pack, ground: &G
         pack: pack.name.clone(),
         values: pack.values.clone(),
         name: written.name,
+        aliases: written.aliases,
         summary: written.summary,
         about: written.about,
         source: written.source,
@@ -151,10 +152,9 @@ pub(super) fn is_word(word: &str) -> bool {
 }
 
 fn head(sheet: &mut Sheet, written: &Written) {
-    if !is_word(&written.name) {
-        sheet.value("/name", "book_name", context! { name => &written.name });
-    } else if BUILT_IN.contains(&written.name.as_str()) {
-        sheet.value("/name", "built_in", context! { name => &written.name, words => BUILT_IN.join(", ") });
+    typed(sheet, "/name", &written.name);
+    for (index, alias) in written.aliases.iter().enumerate() {
+        typed(sheet, &child("/aliases", index), alias);
     }
     plain(sheet, "/summary", &written.summary);
     if let Some(about) = &written.about {
@@ -164,6 +164,15 @@ fn head(sheet: &mut Sheet, written: &Written) {
         if labels.is_empty() {
             sheet.value(&child("/alerts", index), "alert_empty", context! {});
         }
+    }
+}
+
+/// A word that people type for a runbook.
+fn typed(sheet: &mut Sheet, at: &str, word: &str) {
+    if !is_word(word) {
+        sheet.value(at, "book_name", context! { name => word });
+    } else if BUILT_IN.contains(&word) {
+        sheet.value(at, "built_in", context! { name => word, words => BUILT_IN.join(", ") });
     }
 }
 

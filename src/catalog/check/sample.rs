@@ -9,7 +9,7 @@ use crate::domain::runbook::{Param, ParamKind};
 use crate::domain::template;
 
 /// What a step's finding may turn out to be; nobody knows before it has run.
-const FINDINGS: &[fn() -> Value] = &[|| json!("1"), || json!(1), || json!(true)];
+const FINDINGS: &[fn() -> Value] = &[|| json!("1"), || json!(1), || json!(true), || json!(1_i64 << 30)];
 
 /// Fills a value's placeholders with samples: once for each kind of thing that findings may be, or once when it uses
 /// none. Placeholders that cannot be filled leave nothing.
@@ -116,7 +116,7 @@ mod tests {
         let filled = fillings(&with, &[], &Values::new(), None);
         assert_eq!(
             filled.iter().map(|with| with["n"].clone()).collect::<Vec<_>>(),
-            [json!("1"), json!(1), json!(true)]
+            [json!("1"), json!(1), json!(true), json!(1_i64 << 30)]
         );
         assert_eq!(fillings(&json!({"a": 1}), &[], &Values::new(), None), [json!({"a": 1})]);
     }

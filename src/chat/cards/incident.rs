@@ -7,9 +7,10 @@ use minijinja::context;
 use super::run::proposal;
 use super::{Desk, clock_time, span};
 use crate::chat::card::{Card, Press, Table, Tone};
+use crate::domain::actor::PersonId;
 use crate::domain::alert::Alert;
 use crate::domain::incident::{Incident, IncidentState};
-use crate::domain::pack::Pack;
+use crate::domain::pack::{Escalation, Pack, Until};
 use crate::domain::severity::Severity;
 use crate::domain::span::written;
 
@@ -66,7 +67,11 @@ pub fn incident(desk: Desk<'_>, incident: &Incident, alerts: &[Alert], policy: O
 
 /// What the severity means here, until when it must be answered and over, and whom to call.
 fn with_policy(desk: Desk<'_>, mut card: Card, incident: &Incident, policy: &Pack) -> Card {
-    let until = |seconds: u64| clock_time(incident.opened_at.after(Duration::from_secs(seconds)), desk.now);
+    let until = |seconds: u64| {
+        let at = incident.opened_at.after(Duration::from_secs(seconds));
+        let (time, over) = (clock_time(at, desk.now), at <= desk.now);
+        if over { desk.say("clock_ran_out", context! { at => time }) } else { time }
+    };
     if let Some(target) = policy.severities.get(&incident.severity) {
         card = card.field(incident.severity.as_str(), target.means.as_str());
         if incident.state == IncidentState::Open {
@@ -122,6 +127,25 @@ fn alerts_table(desk: Desk<'_>, alerts: &[Alert]) -> Option<Table> {
 pub fn incident_line(desk: Desk<'_>, key: &str, who: &str, what: &str) -> Card {
     let values = context! { who => desk.settings.name_of(who), what };
     Card { title: desk.say(key, values), state: key.to_owned(), ..Card::default() }
+}
+
+/// That nobody answers an incident, or that it lasts: in its policy's words, or that a clock of its severity has run out;
+/// and who is called.
+#[must_use]
+pub fn escalated(desk: Desk<'_>, incident: &Incident, step: &Escalation, people: &[PersonId]) -> Card {
+    let lasts = step.until == Until::Resolved;
+    let say = step.say.clone().unwrap_or_else(|| {
+        let clock = context! { severity => incident.severity.as_str(), span => written(step.after) };
+        desk.say(if lasts { "clock_over" } else { "clock_answer" }, clock)
+    });
+    let (span, who) = (span(desk.now.since(incident.opened_at)), desk.names(people.iter().map(String::as_str)));
+    Card {
+        title: desk.say("escalated", context! { say, lasts, span, who }),
+        tone: Tone::Warning,
+        state: "escalated".to_owned(),
+        mentions: people.to_vec(),
+        ..Card::default()
+    }
 }
 
 /// Open incidents.

@@ -10,7 +10,7 @@ pub mod samples;
 mod step;
 
 pub use handoff::{DAY, Shift, handoff, on_call};
-pub use incident::{incident, incident_line, incident_list};
+pub use incident::{escalated, incident, incident_line, incident_list};
 pub use monitors::{Watched, monitors};
 pub use replies::{denied, form, help, line, locks, missing, objection, plan, review, runs, said, unclear, waiting};
 pub use run::{RunView, approval_over, approval_wanted, run};

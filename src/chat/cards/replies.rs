@@ -150,7 +150,13 @@ fn input(desk: Desk<'_>, param: &Param, given: &Args) -> Input {
 }
 
 fn usage(desk: Desk<'_>, book: &Runbook) -> String {
-    desk.say("usage", context! { line => format!("/ops {}", book.usage()) })
+    format!("{}{}", desk.say("usage", context! { line => format!("/ops {}", book.usage()) }), also(desk, book))
+}
+
+/// The other words for a runbook, where it has any.
+fn also(desk: Desk<'_>, book: &Runbook) -> String {
+    let list = book.aliases.join(", ");
+    if list.is_empty() { list } else { desk.say("also_typed", context! { list }) }
 }
 
 /// What a person may type here, or how one runbook is used.
@@ -171,7 +177,7 @@ pub fn help(desk: Desk<'_>, books: &[Arc<Runbook>], one: bool) -> Card {
         };
     }
     let columns = ["column_command", "column_does"].map(|key| desk.get(key)).to_vec();
-    let rows = books.iter().map(|book| vec![book.usage(), book.summary.clone()]).collect();
+    let rows = books.iter().map(|book| vec![book.usage(), format!("{}{}", book.summary, also(desk, book))]).collect();
     Card {
         title: desk.say("help_title", context! { count => books.len() }),
         state: "help".to_owned(),

@@ -70,10 +70,13 @@ fn verdict(desk: Desk<'_>, view: &RunView<'_>) -> Option<(Tone, String)> {
         return None;
     }
     let wrong = verdicts.iter().filter(|verdict| !verdict.holds).count();
-    let values = context! { wrong, count => verdicts.len() };
+    // A look that could not be made found nothing well.
+    let blind =
+        view.steps.iter().filter(|step| step.state == StepState::Failed && step.body.verdicts.is_empty()).count();
+    let values = context! { wrong => wrong + blind, count => verdicts.len() + blind };
     match (wrong, view.run.state) {
-        (0, RunState::Done) => Some((Tone::Good, desk.say("verdict_good", values))),
-        (0, _) => None, // it failed by something else, which its steps tell
+        (0, RunState::Done) if blind == 0 => Some((Tone::Good, desk.say("verdict_good", values))),
+        (0, RunState::Failed) => None, // it failed by something else, which its steps tell
         _ => Some((Tone::Bad, desk.say("verdict_bad", values))),
     }
 }

@@ -134,6 +134,7 @@ fn rollback() -> Runbook {
         source: Vec::new(),
         pack: "shop".to_owned(),
         name: "rollback".to_owned(),
+        aliases: vec!["revert".to_owned()],
         summary: "Bring back the version before".to_owned(),
         about: Some("Traffic is moved first; nobody is logged out.".to_owned()),
         params: vec![

@@ -63,8 +63,8 @@ pub(in crate::executor) fn url(text: &str) -> Result<Url, Sentence> {
     }
 }
 
-/// Why there is no answer: what we refused ourselves, or else the sentence `key` with the error and everything that
-/// led to it; without the URL, which the plan shows.
+/// Why there is no answer: what we refused ourselves, or else the sentence `key` with what it all came from, such as a
+/// refused connection; without the URL, which the plan shows, and without the layers in between, which help nobody.
 pub(in crate::executor) fn why(error: reqwest::Error, key: &'static str) -> Sentence {
     let error = error.without_url();
     let mut line = error.to_string();
@@ -73,7 +73,7 @@ pub(in crate::executor) fn why(error: reqwest::Error, key: &'static str) -> Sent
         if let Some(Refused(own)) = inner.downcast_ref() {
             return own.clone();
         }
-        line = format!("{line}: {inner}");
+        line = inner.to_string();
         cause = inner.source();
     }
     sentence!(key, why => line)

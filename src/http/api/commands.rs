@@ -77,6 +77,8 @@ pub(in crate::http) struct CommandView {
     pub pack: String,
     /// The word people type.
     pub name: String,
+    /// Other words for it.
+    pub aliases: Vec<String>,
     /// One line.
     pub summary: String,
     /// Prose.
@@ -111,6 +113,7 @@ fn view(book: &Runbook, actor: &Actor, channels: &[&String]) -> Option<CommandVi
         full_name: book.full_name(),
         pack: book.pack.clone(),
         name: book.name.clone(),
+        aliases: book.aliases.clone(),
         summary: book.summary.clone(),
         about: book.about.clone(),
         changes: book.changes(),

@@ -38,6 +38,7 @@ const TOLD: &[&str] = &[
     "/reason",
     "/note",
     "/evidence",
+    "/said",
 ];
 /// How far back incidents that are over are listed.
 const PAST: Duration = Duration::from_secs(7 * 24 * 3600);

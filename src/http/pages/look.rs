@@ -76,7 +76,7 @@ fn command(text: &str) -> Json {
         json!({"name": name, "kind": kind, "about": text,
         "required": true, "default": text, "choices": choices, "min": 1, "max": 9, "pattern": text, "longest": 64})
     };
-    json!({"full_name": "shop/scale", "pack": "shop", "name": text, "summary": text, "about": text, "changes": true,
+    json!({"full_name": "shop/scale", "pack": "shop", "name": text, "aliases": [text], "summary": text, "about": text, "changes": true,
         "environments": [text, "prod"], "channels": [text], "steps": [text],
         "params": [param("service", "choice", json!([text])), param("replicas", "integer", json!([])),
             param("note", "text", json!([])), param("for", "duration", json!([]))]})

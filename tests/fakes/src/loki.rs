@@ -18,11 +18,11 @@ const MOST: usize = 5000;
 /// One line: its labels, its moment in nanoseconds, its text.
 pub type Line = (BTreeMap<String, String>, i128, String);
 
-/// Serves these lines on loopback to one tenant; answers its URL.
+/// Serves these lines on loopback, to one tenant or, without, to everybody; answers its URL.
 ///
 /// # Errors
 /// When no port is free.
-pub async fn serve(tenant: &'static str, lines: Vec<Line>) -> std::io::Result<String> {
+pub async fn serve(tenant: Option<&'static str>, lines: Vec<Line>) -> std::io::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
     let routes =
@@ -32,12 +32,12 @@ pub async fn serve(tenant: &'static str, lines: Vec<Line>) -> std::io::Result<St
 }
 
 async fn query_range(
-    State(world): State<Arc<(&'static str, Vec<Line>)>>,
+    State(world): State<Arc<(Option<&'static str>, Vec<Line>)>>,
     headers: HeaderMap,
     Query(asked): Query<BTreeMap<String, String>>,
 ) -> Response {
     let (tenant, lines) = &*world;
-    if headers.get("x-scope-orgid").and_then(|id| id.to_str().ok()) != Some(*tenant) {
+    if tenant.is_some() && headers.get("x-scope-orgid").and_then(|id| id.to_str().ok()) != *tenant {
         return (StatusCode::UNAUTHORIZED, "no org id\n").into_response();
     }
     match answer(lines, &asked) {

@@ -1,12 +1,17 @@
 //! Looks from outside and from inside: health, metrics, alerts' channels, logs, what is behind a 500, incidents.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
 use serde_json::json;
 use sereno::clock::Timestamp;
 use sereno_fakes::app::Health;
+use tokio::net::{TcpListener, TcpStream};
 
-use super::{Server, ticked, told};
+use super::{Server, lasts, ticked, told};
 use crate::docker_support::Stack;
-use crate::harness::minutes;
+use crate::harness::{Heard, Story, minutes};
 use crate::world::{approved_by, asks, comes_to, done};
 
 /// The monitor looks each minute, and tells a breakdown from what is merely slow.
@@ -48,6 +53,129 @@ async fn the_outside_monitor_opens_and_closes_incidents_by_what_health_says() {
                 let run = asks(s, "salud prod").await;
                 let over = comes_to(s, &run, "failed").await;
                 assert!(over.card.text().contains(state), "{}", over.card.text());
+            }
+        })
+        .await;
+}
+
+/// What is in front of Orion; while it is `silent`, connections open and nobody answers.
+async fn relay(to: u16, silent: Arc<AtomicBool>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut caller, _)) = listener.accept().await {
+            let silent = silent.load(Ordering::Relaxed);
+            tokio::spawn(async move {
+                if silent {
+                    std::future::pending::<()>().await;
+                }
+                let mut app = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut caller, &mut app).await;
+            });
+        }
+    });
+    port
+}
+
+/// The incidents that are open now.
+async fn open(s: &Story) -> Vec<Heard> {
+    s.channel("#infra").await.into_iter().filter(|heard| heard.card.state == "open").collect()
+}
+
+/// Time passes as it does, minute by minute.
+async fn passes(s: &Story, count: u64) {
+    for _ in 0..count {
+        s.waits(minutes(1)).await;
+    }
+}
+
+/// A file of the pack as it is, with something else in one place.
+fn with_other(s: &Story, name: &str, (is, other): (&str, &str)) {
+    let text = std::fs::read_to_string(format!("commands/orion/{name}.yaml")).unwrap();
+    assert!(text.contains(is), "{name}: {is}");
+    assert!(s.edits(&format!("orion/{name}.yaml"), &text.replace(is, other)));
+}
+
+/// Silence for ten seconds, an `error`, another code, degradation: each is one incident, which closes by itself.
+/// Proves: O03, Y33, Y34, Y35, Y37, Y39.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_way_of_being_down_is_one_incident_that_closes_by_itself() {
+    let Some(server) = Server::new().await else { return };
+    let silent = Arc::new(AtomicBool::new(false));
+    let port = relay(server.app.port, silent.clone()).await;
+    let well = json!({"status": "ok", "services": {"database": "connected", "redis": "connected", "queues": {
+        "dian": {"status": "connected", "failed": 0}, "backup": {"status": "connected", "failed": 0},
+        "reports": {"status": "connected", "failed": 0}}}});
+    let turn = |what: &str, on: bool| match what {
+        "silence" => silent.store(on, Ordering::Relaxed),
+        "code" => server.app.answers("GET /health", if on { 500 } else { 200 }, well.clone()),
+        "error" => server.app.turns(if on { Health::Error } else { Health::Ok }),
+        _ => server.app.turns(if on { Health::Degraded } else { Health::Ok }),
+    };
+    let here = server.here().value("api", format!("http://127.0.0.1:{port}"));
+    here.tell(async |s| {
+        for name in ["pulso", "auxiliares"] {
+            with_other(s, name, ("timeout: 10s", "timeout: 1s")); // ten seconds are not slept
+        }
+        passes(s, 3).await;
+        assert!(open(s).await.is_empty(), "all is well");
+        for (what, title, says) in [
+            ("silence", "P1 Orion no responde", "1 s"),
+            ("error", "P1 Orion no responde", "503"),
+            ("degraded", "P2 Orion está degradado", "Redis"),
+            ("code", "P1 Orion no responde", "500"),
+        ] {
+            turn(what, true);
+            passes(s, 5).await;
+            let [incident] =
+                open(s).await.try_into().unwrap_or_else(|all| panic!("{what}: one incident, not {all:#?}"));
+            let text = incident.card.text();
+            assert!(incident.card.title.starts_with(title) && text.contains(says), "{what}: {text}");
+            turn(what, false);
+            passes(s, 5).await;
+            assert_eq!(s.message(&incident.id).await.card.state, "resolved", "{what}");
+        }
+    })
+    .await;
+}
+
+/// A backup of two days ago, a disk that is full, a certificate that ends in twenty days.
+/// Proves: O31, Y36.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_backup_a_full_disk_and_a_certificate_that_ends_open_incidents_that_close_by_themselves() {
+    let Some(server) = Server::new().await else { return };
+    let backup = |now: Timestamp, hours: u64| {
+        let file = std::fs::File::options().write(true).open(server.path("backups/backup-2026-03-01.sql")).unwrap();
+        let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(now.0).unwrap());
+        file.set_modified(now - minutes(hours * 60)).unwrap();
+    };
+    server
+        .here()
+        .tell(async |s| {
+            s.waits(minutes(60)).await;
+            assert!(open(s).await.is_empty(), "all is well");
+            let turn = |what: &str, on: bool| match what {
+                "backup" => backup(s.clock.now(), if on { 48 } else { 1 }),
+                // How full this machine's disks are is not the story's: what is asked of them is.
+                "disk" => {
+                    with_other(s, "backups", ("at_least: 20,", if on { "at_least: 101," } else { "at_least: 20," }))
+                }
+                _ => *server.certificate.lock().unwrap() = lasts(s.clock.now(), if on { 20 } else { 500 }),
+            };
+            for (what, title, says, hours) in [
+                ("backup", "P1 Los backups de Orion fallan", "antigüedad", 1),
+                ("disk", "P1 Los backups de Orion fallan", "disco libre", 1),
+                ("certificate", "P4 El certificado de Orion vence", "certificado (días)", 6),
+            ] {
+                turn(what, true);
+                s.waits(minutes(hours * 60)).await;
+                let [incident] =
+                    open(s).await.try_into().unwrap_or_else(|all| panic!("{what}: one incident, not {all:#?}"));
+                let text = incident.card.text();
+                assert!(incident.card.title.starts_with(title) && text.contains(says), "{what}: {text}");
+                turn(what, false);
+                s.waits(minutes(hours * 60)).await;
+                assert_eq!(s.message(&incident.id).await.card.state, "resolved", "{what}");
             }
         })
         .await;

@@ -131,6 +131,7 @@ impl Infra {
             .value("infra", path("infra"))
             .value("repository", path(""))
             .value("assets", path("assets"))
+            .value("previous_assets", path("previous-lambdas"))
             .value("backend", path("backend"))
             .value("frontend", path("frontend"))
             .value("states", path("states"))
@@ -237,6 +238,7 @@ async fn lambdas_are_built_and_deployed_by_terraform() {
         "cargo",
         "#!/bin/sh\necho \"$@\" >> \"$(dirname \"$0\")/built\"\nmkdir -p target/lambda/health && echo zip > target/lambda/health/bootstrap.zip\n",
     );
+    infra.write("assets/health/bootstrap.zip", "of before\n");
     infra.release("2");
     infra
         .tell(async |s| {
@@ -257,9 +259,14 @@ async fn lambdas_are_built_and_deployed_by_terraform() {
             s.person("leo").presses(&ask, "approve").await;
             let over = comes_to(s, &run, "done").await;
             assert!(over.card.text().contains("estado de la función"), "{}", over.card.text());
-            assert!(infra.path("assets/health/bootstrap.zip").exists());
+            let zip = || std::fs::read_to_string(infra.path("assets/health/bootstrap.zip")).unwrap();
+            assert_eq!(zip(), "zip\n");
             let built = std::fs::read_to_string(infra.path("built")).unwrap();
             assert_eq!(built.trim(), "lambda build --arm64 --release --output-format zip");
+            let undo = s.person("ana").presses(&over, "undo").await.remove(0);
+            approved_by(s, &undo, &["leo"]).await;
+            comes_to(s, &undo, "done").await;
+            assert_eq!(zip(), "of before\n", "the ones of before are where Terraform takes them from");
         })
         .await;
 }

@@ -4,10 +4,10 @@ use aws_sdk_cloudwatchlogs::types::InputLogEvent;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{Environment, FunctionCode, Runtime};
 use sereno::clock::Clock;
-use sereno::executor;
 
 use super::{ACCOUNT, catches_up, here};
-use crate::aws_support::{Cloud, KEY_ID};
+use crate::aws_support::Cloud;
+pub use crate::aws_support::asked;
 use crate::harness::Story;
 use crate::world::{asks, comes_to, done};
 
@@ -45,23 +45,6 @@ pub async fn write(cloud: &Cloud, function: &str, lines: &[&str]) {
     let events = lines.iter().map(|line| InputLogEvent::builder().timestamp(at).message(*line).build().unwrap());
     let put = client.put_log_events().log_group_name(&group).log_stream_name("1");
     put.set_log_events(Some(events.collect())).send().await.unwrap();
-}
-
-/// Asks moto without a signature that anybody looks at: method, path and content type, or DynamoDB's operation.
-pub async fn asked(cloud: &Cloud, service: &str, (method, path, kind): (&str, &str, &str), body: String) -> String {
-    let scope = format!(
-        "AWS4-HMAC-SHA256 Credential={KEY_ID}/20260301/eu-west-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
-    );
-    let url = format!("{}{path}", cloud.endpoint);
-    let request = executor::http::client().request(method.parse().unwrap(), url).header("authorization", scope);
-    let request = match kind.contains('/') {
-        true => request.header("content-type", kind),
-        false => request.header("content-type", "application/x-amz-json-1.1").header("x-amz-target", kind),
-    };
-    let answer = request.body(body.clone()).send().await.unwrap();
-    let (status, text) = (answer.status(), answer.text().await.unwrap());
-    assert!(status.is_success(), "{body}: {text}");
-    text
 }
 
 /// A Lambda with a log, an alarm and a dashboard, under a name of its own.

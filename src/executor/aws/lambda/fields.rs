@@ -85,6 +85,9 @@ pub(super) struct Fields {
     /// `shift`: the version that it is to lead to. `alias`: the one that it must lead to, all of it.
     #[serde(default)]
     version: Option<Text>,
+    /// `shift`: the version that all of it must lead to before. Such a plan can be made before that is so, as that of an undo.
+    #[serde(default)]
+    from: Option<Text>,
     /// `shift`: only this many calls of a hundred; the others go where they went. All without.
     #[serde(default)]
     #[schemars(range(min = 1, max = 99))]
@@ -138,7 +141,7 @@ pub(super) enum Job {
     Configuration { qualifier: Option<String>, sha256: Option<String> },
     Versions,
     Alias { alias: String, version: Option<String> },
-    Shift { alias: String, version: String, percent: Option<u8> },
+    Shift { alias: String, version: String, from: Option<String>, percent: Option<u8> },
     Publish,
     UpdateCode { zip: String, publish: bool },
     UpdateConfiguration(Changes),
@@ -198,6 +201,7 @@ impl Fields {
             of(self.prefix.is_some(), "prefix", &[Verb::List]),
             of(self.alias.is_some(), "alias", &[Verb::Alias, Verb::Shift]),
             of(self.version.is_some(), "version", &[Verb::Alias, Verb::Shift]),
+            of(self.from.is_some(), "from", &[Verb::Shift]),
             of(self.percent.is_some(), "percent", &[Verb::Shift]),
             of(self.zip.is_some(), "zip", &[Verb::UpdateCode]),
             of(self.publish.is_some(), "publish", &[Verb::UpdateCode]),
@@ -241,7 +245,8 @@ impl Fields {
                     return Err(sentence!("aws.lambda_percent"));
                 }
                 let alias = self.must(self.alias.as_ref(), "alias")?;
-                Job::Shift { alias, version: self.must(self.version.as_ref(), "version")?, percent: self.percent }
+                let version = self.must(self.version.as_ref(), "version")?;
+                Job::Shift { alias, version, from: text(self.from.as_ref()), percent: self.percent }
             }
             Verb::Publish => Job::Publish,
             Verb::UpdateCode => {
@@ -306,8 +311,8 @@ impl Job {
             Self::Versions | Self::Publish => json!({}),
             Self::Configuration { qualifier, sha256 } => json!({ "qualifier": qualifier, "sha256": sha256 }),
             Self::Alias { alias, version } => json!({ "alias": alias, "version": version }),
-            Self::Shift { alias, version, percent } => {
-                json!({ "alias": alias, "version": version, "percent": percent })
+            Self::Shift { alias, version, from, percent } => {
+                json!({ "alias": alias, "version": version, "from": from, "percent": percent })
             }
             Self::UpdateCode { zip, publish } => json!({ "zip": zip, "publish": publish }),
             Self::UpdateConfiguration(changes) => json!({
@@ -363,6 +368,7 @@ mod tests {
                 json!({"do": "shift", "function": "api", "alias": "live", "version": "3", "percent": 100}),
                 "lambda_percent",
             ),
+            (json!({"do": "alias", "function": "api", "alias": "live", "from": "3"}), "from"),
             (json!({"do": "versions"}), "function"),
             (json!({"do": "versions", "function": "api", "payload": {}}), "payload"),
             (json!({"do": "versions", "function": "api", "sha256": "0a"}), "sha256"),

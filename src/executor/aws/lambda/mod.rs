@@ -54,8 +54,10 @@ impl Action for Step {
         exact["do"] = json!(self.verb);
         exact["function"] = json!(self.function);
         exact["place"] = self.place.exact();
-        // What only looks is planned without looking.
-        if self.verb.effect() != Some(Effect::Read) {
+        // What only looks is planned without looking, and so is what says itself what must be there.
+        if let Some(must) = self.must() {
+            exact["now"] = must;
+        } else if self.verb.effect() != Some(Effect::Read) {
             let look = async {
                 let caller = self.place.caller(tools).await?;
                 self.now(&Client::new(&caller.sdk)).await
@@ -84,6 +86,29 @@ impl Action for Step {
 }
 
 impl Step {
+    /// What must be there before it starts, where the step says so.
+    fn must(&self) -> Option<Value> {
+        match &self.job {
+            Job::Shift { from: Some(from), .. } => Some(json!({ "version": from, "weights": {} })),
+            _ => None,
+        }
+    }
+
+    /// Why it is not started: what is there is not what was planned with.
+    fn stands(&self, planned: &Value, now: &Value) -> Result<(), Fault> {
+        if let (Some(must), Job::Shift { alias, from: Some(from), .. }) = (self.must(), &self.job) {
+            let version = now["version"].as_str().unwrap_or_default();
+            return match must["version"] == now["version"] && must["weights"] == now["weights"] {
+                true => Ok(()),
+                false => Err(Fault::Failed(sentence!("aws.lambda_not_from", alias, version, wanted => from))),
+            };
+        }
+        match planned.is_null() || planned == now {
+            true => Ok(()),
+            false => Err(Fault::Failed(sentence!("aws.moved", what => &self.function))),
+        }
+    }
+
     /// What there is now that the step would change. A run that finds something else does nothing.
     async fn now(&self, client: &Client) -> Result<Value, Fault> {
         Ok(match &self.job {
@@ -107,7 +132,7 @@ impl Step {
             Job::Configuration { .. } => sentence!("aws.lambda_configuration", function),
             Job::Versions => sentence!("aws.lambda_versions", function),
             Job::Alias { alias, .. } => sentence!("aws.lambda_alias", function, alias),
-            Job::Shift { alias, version, percent } => {
+            Job::Shift { alias, version, percent, .. } => {
                 let from = now["version"].as_str().unwrap_or_default();
                 match percent {
                     None => sentence!("aws.lambda_shift", function, alias, from, version),
@@ -138,10 +163,7 @@ impl Step {
         let caller = self.place.caller(&cx.tools).await?;
         let client = Client::new(&caller.sdk);
         let now = self.now(&client).await?;
-        let before = &cx.planned["now"];
-        if !before.is_null() && *before != cx.tools.redactor.value(&now) {
-            return Err(Fault::Failed(sentence!("aws.moved", what => &self.function)));
-        }
+        self.stands(&cx.planned["now"], &cx.tools.redactor.value(&now))?;
         let function = self.function.as_str();
         match &self.job {
             Job::List { prefix } => look::list(&client, prefix, attempt).await,
@@ -153,7 +175,7 @@ impl Step {
             Job::Alias { alias, version } => {
                 look::show_alias(&client, function, (alias, version.as_deref()), attempt).await
             }
-            Job::Shift { alias, version, percent } => {
+            Job::Shift { alias, version, percent, .. } => {
                 shift::shift(&client, (function, alias), (version, *percent), &now, attempt).await
             }
             Job::Publish => change::publish(&client, function, &now, attempt).await,

@@ -1,8 +1,6 @@
-//! `cloudwatch_logs` filter and tail: events of some groups, redacted before they are cut, in memory that does not grow
-//! with them.
+//! `cloudwatch_logs` filter: events of some groups, redacted before they are cut, in memory that does not grow with them.
 
-use std::collections::{HashSet, VecDeque};
-use std::time::Duration;
+use std::collections::VecDeque;
 
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
@@ -19,13 +17,7 @@ const PAGES: usize = 500;
 /// Bytes of one message that are kept.
 const LINE: usize = 4 * 1024;
 /// Bytes that the messages in facts may have together.
-const SHOWN: usize = 128 * 1024;
-/// Between two looks of a tail.
-const LOOK: Duration = Duration::from_millis(1000);
-/// Events that a tail remembers, so that it shows none twice.
-const REMEMBERED: usize = 10_000;
-/// How late an event may come, in milliseconds: a tail looks that far back each time.
-const LATE: i64 = 10_000;
+pub(super) const SHOWN: usize = 128 * 1024;
 
 /// Reads events of some groups.
 pub(super) struct Reader<'r> {
@@ -39,17 +31,25 @@ pub(super) struct Reader<'r> {
 }
 
 /// What of an event is kept.
-struct Event {
-    at: i64,
-    group: String,
-    stream: String,
-    message: String,
+pub(super) struct Event {
+    /// When it happened, in milliseconds.
+    pub(super) at: i64,
+    pub(super) group: String,
+    pub(super) stream: String,
+    pub(super) message: String,
+}
+
+/// An event as AWS has it, whichever way it came.
+pub(super) struct Raw<'e> {
+    pub(super) at: Option<i64>,
+    pub(super) stream: Option<&'e str>,
+    pub(super) message: Option<&'e str>,
 }
 
 impl Reader<'_> {
     /// Hands over every event of a group since a moment, in order; stops when it is told to. False where there was more
     /// than may be read.
-    async fn each(
+    pub(super) async fn each(
         &self,
         group: &str,
         since: i64,
@@ -75,18 +75,18 @@ impl Reader<'_> {
         Ok(false)
     }
 
-    fn event(&self, group: &str, event: &FilteredLogEvent) -> Event {
+    pub(super) fn event(&self, group: &str, raw: &Raw<'_>) -> Event {
         // Redacted before it is cut: half a secret would not be known.
-        let message = clean(&self.redactor.text(event.message().unwrap_or_default().trim_end()));
+        let message = clean(&self.redactor.text(raw.message.unwrap_or_default().trim_end()));
         Event {
-            at: event.timestamp().unwrap_or_default(),
+            at: raw.at.unwrap_or_default(),
             group: group.to_owned(),
-            stream: event.log_stream_name().unwrap_or_default().to_owned(),
+            stream: raw.stream.unwrap_or_default().to_owned(),
             message: beginning(&message, LINE).to_owned(),
         }
     }
 
-    fn show(&self, event: &Event, recorder: &mut Recorder<'_>) {
+    pub(super) fn show(&self, event: &Event, recorder: &mut Recorder<'_>) {
         let group = if self.groups.len() > 1 { format!("{} | ", event.group) } else { String::new() };
         let line = format!("{} {group}{}\n", Timestamp(event.at), event.message);
         recorder.push(Pipe::Out, line.as_bytes());
@@ -101,7 +101,7 @@ impl Reader<'_> {
             whole &= self
                 .each(group, self.since, &mut |event| {
                     total += 1;
-                    own.push_back(self.event(group, &event));
+                    own.push_back(self.event(group, &Raw::of(&event)));
                     if own.len() > self.limit {
                         own.pop_front();
                     }
@@ -131,52 +131,12 @@ impl Reader<'_> {
             false => sentence!("aws.counted_so_far", count => total),
         })
     }
+}
 
-    /// Shows events as they come, until the time is up or there were enough.
-    pub(super) async fn tail(
-        &self,
-        span: Duration,
-        attempt: &mut Attempt,
-        recorder: &mut Recorder<'_>,
-    ) -> Result<Sentence, Fault> {
-        let end = tokio::time::Instant::now() + span;
-        let (mut lines, mut bytes, mut total) = (Vec::new(), 0, 0);
-        let mut seen = Seen::default();
-        let mut from: Vec<i64> = vec![self.since; self.groups.len()];
-        attempt.found("count", 0);
-        'watch: loop {
-            for (group, from) in self.groups.iter().zip(&mut from) {
-                let mut fresh = Vec::new();
-                self.each(group, *from, &mut |event| {
-                    if seen.is_new(event.event_id().unwrap_or_default()) {
-                        fresh.push(self.event(group, &event));
-                    }
-                    total + fresh.len() < self.limit
-                })
-                .await?;
-                total += fresh.len();
-                for event in fresh {
-                    *from = (*from).max(event.at - LATE).max(self.since);
-                    self.show(&event, recorder);
-                    bytes += event.message.len();
-                    if bytes <= SHOWN {
-                        lines.push(event.message);
-                    }
-                }
-                // Kept as they come: whoever stops it keeps what was seen.
-                attempt.found("lines", json!(lines));
-                attempt.found("count", total);
-                attempt.found("truncated", lines.len() < total);
-                if total >= self.limit {
-                    break 'watch;
-                }
-            }
-            if tokio::time::Instant::now() + LOOK > end {
-                break;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-        Ok(sentence!("aws.logs_followed", count => total))
+impl<'e> Raw<'e> {
+    /// One that was asked for.
+    pub(super) fn of(event: &'e FilteredLogEvent) -> Self {
+        Self { at: event.timestamp(), stream: event.log_stream_name(), message: event.message() }
     }
 }
 
@@ -185,27 +145,5 @@ impl Event {
         json!({
             "time": Timestamp(self.at).to_string(), "group": self.group, "stream": self.stream, "message": self.message,
         })
-    }
-}
-
-/// Ids that were seen, the last ones.
-#[derive(Default)]
-struct Seen {
-    ids: HashSet<String>,
-    order: VecDeque<String>,
-}
-
-impl Seen {
-    fn is_new(&mut self, id: &str) -> bool {
-        let new = self.ids.insert(id.to_owned());
-        if new {
-            self.order.push_back(id.to_owned());
-            if self.order.len() > REMEMBERED
-                && let Some(old) = self.order.pop_front()
-            {
-                self.ids.remove(&old);
-            }
-        }
-        new
     }
 }

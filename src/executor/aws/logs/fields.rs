@@ -37,8 +37,8 @@ text_enum! {
 }
 
 /// Logs in CloudWatch. Facts, by verb: `filter`: `count` (all that matched), `events` (time, group, stream, message; the
-/// newest), `lines` (their messages), `truncated`. `tail`: `count`, `lines`, `truncated`. `insights`: `rows` (by field),
-/// `columns`, `count`, `scanned_bytes`. `groups`: `groups` (name, bytes, days), `names`, `count`.
+/// newest), `lines` (their messages), `truncated`. `tail`: `count`, `lines`, `truncated`, `live` (not asked for each second),
+/// `sampled` (CloudWatch left some out). `insights`: `rows` (by field), `columns`, `count`, `scanned_bytes`. `groups`: `groups` (name, bytes, days), `names`, `count`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fields {

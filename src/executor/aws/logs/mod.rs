@@ -3,6 +3,8 @@
 mod events;
 mod fields;
 mod insights;
+mod live;
+mod tail;
 
 use async_trait::async_trait;
 use aws_sdk_cloudwatchlogs::Client;
@@ -12,7 +14,7 @@ use self::events::Reader;
 pub use self::fields::Verb;
 use self::fields::{Fields, Job, Step};
 use super::attempt::{Attempt, bounded};
-use super::caller::looking;
+use super::caller::{Caller, looking};
 use super::fault::Fault;
 use crate::domain::figure::Grid;
 use crate::domain::plan::Plan;
@@ -95,7 +97,7 @@ impl Step {
                 // It ends by itself, also where the step has less time.
                 let most = cx.timeout.mul_f64(0.9);
                 let span = std::time::Duration::from_secs(*seconds).min(most);
-                reader(pattern).tail(span, attempt, recorder).await
+                reader(pattern).tail(&caller, (span, self.since > 0), attempt, recorder).await
             }
             Job::Insights { query } => {
                 let asked =

@@ -1,4 +1,5 @@
-//! Logs: events that come while somebody looks, pages that may be empty, and every kind of filter pattern.
+//! Logs: events that come while somebody looks, pages that may be empty, every kind of filter pattern, and who follows
+//! them live.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +7,28 @@ use axum::response::Response;
 use regex::Regex;
 use serde_json::{Value, json};
 
+use super::live::{Session, begin};
 use super::{Asked, refused, say};
 
 /// Events of one page.
 const PAGE: usize = 3;
 
 #[derive(Default)]
-pub(super) struct Groups(BTreeMap<String, Vec<(i64, String)>>);
+pub(super) struct Groups {
+    pub(super) events: BTreeMap<String, Vec<(i64, String)>>,
+    pub(super) sessions: Vec<Session>,
+    /// Status and code by which live sessions are refused.
+    pub(super) no_live: Option<(u16, String)>,
+    /// Whether sessions say that they leave some out.
+    pub(super) sampled: bool,
+}
 
 impl Groups {
     pub(super) fn write(&mut self, group: &str, at: i64, message: &str) {
-        self.0.entry(group.to_owned()).or_default().push((at, message.to_owned()));
+        self.events.entry(group.to_owned()).or_default().push((at, message.to_owned()));
+        for session in &self.sessions {
+            session.tell(group, at, message, self.sampled);
+        }
     }
 }
 
@@ -24,13 +36,17 @@ pub(super) fn answer(groups: &mut Groups, asked: &Asked) -> Response {
     let body = asked.json();
     match asked.call().as_str() {
         "FilterLogEvents" => filter(groups, &body),
+        "StartLiveTail" => match &groups.no_live {
+            Some((status, code)) => refused(*status, code, "no live tail"),
+            None => begin(groups, &body),
+        },
         other => refused(400, "UnknownOperationException", other),
     }
 }
 
 fn filter(groups: &Groups, body: &Value) -> Response {
     let group = body["logGroupName"].as_str().unwrap_or_default();
-    let Some(events) = groups.0.get(group) else {
+    let Some(events) = groups.events.get(group) else {
         return refused(400, "ResourceNotFoundException", "The specified log group does not exist.");
     };
     let Some(pattern) = Pattern::read(body["filterPattern"].as_str().unwrap_or_default()) else {
@@ -57,7 +73,7 @@ fn filter(groups: &Groups, body: &Value) -> Response {
 }
 
 /// A filter pattern.
-enum Pattern {
+pub(super) enum Pattern {
     All,
     Regex(Regex),
     /// A field of a JSON message, compared.
@@ -71,7 +87,7 @@ enum Pattern {
 }
 
 impl Pattern {
-    fn read(text: &str) -> Option<Self> {
+    pub(super) fn read(text: &str) -> Option<Self> {
         let text = text.trim();
         if text.is_empty() {
             return Some(Self::All);
@@ -90,7 +106,7 @@ impl Pattern {
         Some(Self::Terms(terms.collect()))
     }
 
-    fn matches(&self, message: &str) -> bool {
+    pub(super) fn matches(&self, message: &str) -> bool {
         match self {
             Self::All => true,
             Self::Regex(regex) => regex.is_match(message),

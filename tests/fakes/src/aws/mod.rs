@@ -1,7 +1,8 @@
 //! An AWS on loopback for what moto lets pass: it checks every signature, refuses stale revisions, reads all filter
-//! patterns, is asked too much when a test says so, and has functions that fail.
+//! patterns, streams logs live, is asked too much when a test says so, and has functions that fail.
 
 mod lambda;
+mod live;
 mod logs;
 mod others;
 mod signature;
@@ -18,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use lambda::Behaviour;
+pub use live::End;
 
 /// The account that everybody is in.
 pub const ACCOUNT: &str = "123456789012";
@@ -105,7 +107,7 @@ impl Aws {
         self.world().calls.clone()
     }
 
-    /// Dead-letter queues whose messages were sent back.
+    /// Dead-letter queues whose messages were sent back, with where to if that was said.
     pub fn moved(&self) -> Vec<String> {
         self.world().moved.clone()
     }
@@ -128,6 +130,31 @@ impl Aws {
     /// Writes a line into a log, at a moment in milliseconds.
     pub fn log(&self, group: &str, at: i64, message: &str) {
         self.world().logs.write(group, at, message);
+    }
+
+    /// Refuses to stream logs live, with this status and code.
+    pub fn refuses_live(&self, status: u16, code: &str) {
+        self.world().logs.no_live = Some((status, code.to_owned()));
+    }
+
+    /// Streams logs live again.
+    pub fn streams_live(&self) {
+        self.world().logs.no_live = None;
+    }
+
+    /// From now on live sessions say that they leave events out.
+    pub fn samples(&self) {
+        self.world().logs.sampled = true;
+    }
+
+    /// How many follow logs live just now.
+    pub fn following(&self) -> usize {
+        self.world().logs.sessions.iter().filter(|session| session.open()).count()
+    }
+
+    /// Ends all live sessions.
+    pub fn ends_live(&self, how: End) {
+        self.world().logs.sessions.drain(..).for_each(|session| session.end(how));
     }
 }
 

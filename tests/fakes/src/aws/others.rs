@@ -26,8 +26,11 @@ pub(super) fn answer(world: &mut World, asked: &Asked) -> Response {
             say(200, &json!({ "Attributes": attributes }))
         }
         ("sqs", "StartMessageMoveTask") => {
-            let source = asked.json()["SourceArn"].as_str().unwrap_or_default().to_owned();
-            world.moved.push(source.rsplit(':').next().unwrap_or_default().to_owned());
+            let body = asked.json();
+            let name =
+                |arn: &str| body[arn].as_str().unwrap_or_default().rsplit(':').next().unwrap_or_default().to_owned();
+            let (source, to) = (name("SourceArn"), name("DestinationArn"));
+            world.moved.push(if to.is_empty() { source } else { format!("{source} to {to}") });
             say(200, &json!({ "TaskHandle": "AQEB" }))
         }
         ("xray", "POST /TraceSummaries") => say(
