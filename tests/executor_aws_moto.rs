@@ -119,6 +119,11 @@ async fn code_goes_in_as_it_was_approved_and_a_version_is_published() {
     let facts = cloud.facts("lambda", update).await;
     assert_ne!(facts["before"], facts["after"]);
     assert_eq!(facts["version"], "3");
+    let (old, new) = (digest::sha256(&zip("two")), digest::sha256(&zip("three")));
+    assert_eq!((&facts["before_sha256"], &facts["sha256"]), (&json!(old), &json!(new)));
+    let look = |sha256: &str| json!({"do": "configuration", "function": cloud.name, "sha256": sha256});
+    assert_eq!(cloud.facts("lambda", look(&new)).await["sha256"], json!(new));
+    assert!(failed(cloud.run("lambda", look(&old)).await).contains("other code"), "it is another zip's");
 }
 
 #[tokio::test]

@@ -43,7 +43,8 @@ impl Team {
     }
 }
 
-fn shipped() -> Catalog {
+/// The runbooks of the repository, with its own configuration.
+pub fn shipped() -> Catalog {
     let text = fs::read_to_string("config/sereno.yaml").unwrap();
     let settings = Config::read("config/sereno.yaml", &text, &BTreeMap::new()).unwrap().settings;
     let root = Path::new("commands");

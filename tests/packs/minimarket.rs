@@ -262,6 +262,11 @@ pub async fn told(s: &Story, run: &Heard) -> String {
 /// Ana asks, whoever must agrees and types, somebody checks off, time passes: until it is over.
 pub async fn through(s: &Story, line: &str, typed: &str) -> Heard {
     let run = asks(s, line).await;
+    to_the_end(s, &run, typed).await
+}
+
+/// The same of a run that was asked for already.
+pub async fn to_the_end(s: &Story, run: &Heard, typed: &str) -> Heard {
     for turn in 0..40 {
         let now = s.message(&run.id).await;
         match now.card.state.as_str() {
@@ -276,7 +281,7 @@ pub async fn through(s: &Story, line: &str, typed: &str) -> Heard {
             _ => s.waits(minutes(1)).await,
         }
     }
-    panic!("{line} never ends: {}", told(s, &run).await);
+    panic!("it never ends: {}", told(s, run).await);
 }
 
 /// One command, one table, one verdict: five services, two doors, database, cache, observability, alerts and disk.

@@ -7,11 +7,14 @@ use std::path::PathBuf;
 use bollard::plugin::ContainerCreateBody;
 use bson::doc;
 use serde_json::json;
+use sereno::domain::policy::{ApprovalDefaults, approval_for};
+use sereno::domain::runbook::Effect;
 use sereno_fakes::app::App;
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use crate::aws_support::{ACCOUNT, Cloud, KEY, KEY_ID};
 use crate::docker_support::Stack;
+use crate::harness::{Heard, Story};
 use crate::minimarket::free_port;
 use crate::program;
 use crate::sql_support::Shop;
@@ -59,7 +62,9 @@ impl Pipeline {
                 "S3_BUCKET_NAME=b\nSQS_QUEUE_URL=http://q/twl\nMONGODB_URI=m\nDATABASE_URL=d\nJWT_SECRET=hunter2hunter2\n",
             );
         }
-        std::fs::create_dir(it.path("backups")).unwrap();
+        for folder in ["backups", "releases", "states"] {
+            std::fs::create_dir(it.path(folder)).unwrap();
+        }
         it.app.answers("GET /", 200, json!({}));
         it.app.answers("POST /api/auth/register", 201, json!({"id": 1}));
         Some(it)
@@ -107,6 +112,10 @@ impl Pipeline {
         self.db.connect().await.execute(AssertSqlSafe(text.to_owned())).await.unwrap();
     }
 
+    async fn number(&self, text: &str) -> i64 {
+        sqlx::query_scalar(AssertSqlSafe(text.to_owned())).fetch_one(&mut self.db.connect().await).await.unwrap()
+    }
+
     /// The name of a Lambda here, in prod.
     fn function(&self, service: &str) -> String {
         format!("{}-prod-{service}", self.cloud.name)
@@ -132,10 +141,11 @@ impl Pipeline {
             .value("localstack", &self.cloud.endpoint)
             .value("bucket", name)
             .value("queue", name)
-            .value("queue_url", "http://q/twl")
             .value("region", "eu-west-1")
             .value("database", &self.db.name)
             .value("backups", path("backups"))
+            .value("releases", path("releases"))
+            .value("states", path("states"))
             .value("account", ACCOUNT)
             .value("functions", format!("{name}-"))
             .value("raw_bucket", name)
@@ -161,9 +171,15 @@ impl Pipeline {
             .secret("aws_key", KEY)
             .secret("sqs_url", "https://sqs/hunter2hunter2")
             .secret("new_db", self.db.url())
-            .secret("new_db_password", "new-hunter2hunter2")
+            .secret("new_db_secret", "new-hunter2hunter2")
             .more(&format!("docker: {{ host: \"{}\" }}\n{aws}", self.stack.host))
     }
+}
+
+/// What stands in the channel under this title.
+async fn titled(s: &Story, title: &str) -> Vec<Heard> {
+    let all = s.channel("#infra").await;
+    all.into_iter().filter(|heard| heard.card.title.contains(title)).collect()
 }
 
 /// The command line of AWS, wherever it is on the path.
@@ -172,4 +188,51 @@ fn aws_cli() -> String {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join("aws")).find(|program| program.is_file());
     found.map_or_else(|| "aws".to_owned(), |program| program.display().to_string())
+}
+
+/// What each command may do at its worst, how many must agree to it in prod (in dev where it is only there) whatever the
+/// environment asks for, and whether they type something. The others only read, or change what needs nobody.
+const GRAVE: &[(&str, Effect, u32, bool)] = &[
+    ("archivar-s3", Effect::Destroy, 2, true),
+    ("borrar-bloqueos", Effect::Destroy, 1, true),
+    ("borrar-copia", Effect::Destroy, 1, true),
+    ("borrar-demo", Effect::Destroy, 1, false),
+    ("dependencias", Effect::Change, 1, false),
+    ("desplegar-codigo", Effect::Change, 1, false),
+    ("desplegar-infra", Effect::Destroy, 2, true),
+    ("empezar-de-cero", Effect::Destroy, 2, true),
+    ("estado-terraform", Effect::Change, 1, false),
+    ("migrar", Effect::Destroy, 1, false),
+    ("perdida-datos", Effect::Destroy, 2, true),
+    ("reiniciar-bases", Effect::Change, 1, false),
+    ("reiniciar-servicio", Effect::Change, 1, false),
+    ("reiniciar-todo", Effect::Change, 1, false),
+    ("rotar-credenciales", Effect::Destroy, 2, true),
+    ("seguridad", Effect::Destroy, 2, true),
+    ("servicio-caido", Effect::Change, 1, false),
+    ("variables-lambda", Effect::Change, 1, false),
+    ("volver-estado", Effect::Destroy, 2, true),
+];
+
+/// Proves: T09, T17, T22, T27, T32, T33, T35, T36, T38, T40, T45, T48, T49, T50, T51, T52, T55, Y56.
+#[test]
+fn what_is_grave_is_agreed_to_by_as_many_as_the_team_wants() {
+    let catalog = crate::coverage::shipped();
+    let nobody = ApprovalDefaults { roles: Vec::new(), expires: 600, count: 0 };
+    let mut found = Vec::new();
+    for book in catalog.all().filter(|book| book.pack == "twl-pipeline") {
+        let effects = book.steps.iter().map(|step| step.effect);
+        let worst = effects.max().unwrap();
+        let env = book.environments.iter().find(|env| *env == "prod").or(book.environments.first());
+        if let Some(rule) = approval_for(book, worst, env.map(String::as_str), &nobody) {
+            found.push((book.name.clone(), worst, rule.count, rule.confirm.is_some()));
+        }
+    }
+    found.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+    let wanted: Vec<_> =
+        GRAVE.iter().map(|(name, worst, count, typed)| ((*name).to_owned(), *worst, *count, *typed)).collect();
+    assert_eq!(found, wanted);
+    let dev = catalog.all().find(|book| book.name == "desplegar-infra" && book.pack == "twl-pipeline").unwrap();
+    let rule = approval_for(dev, Effect::Destroy, Some("dev"), &nobody).unwrap();
+    assert_eq!((rule.count, rule.confirm), (1, None), "in dev one is enough");
 }

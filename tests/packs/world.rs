@@ -161,3 +161,16 @@ pub async fn checks_off(s: &Story, run: &Heard) -> usize {
         assert!(count < 50, "it never ends");
     }
 }
+
+/// Ana presses undo on what is over, Leo and Eva agree to it, by typing where they must; gives the run that undid it.
+pub async fn taken_back(s: &Story, over: &Heard, typed: &str) -> Heard {
+    let undo = only(s.person("ana").presses(over, "undo").await);
+    for person in ["leo", "eva", "leo", "eva"] {
+        let now = s.message(&undo.id).await;
+        if now.card.state == "awaiting_approval" {
+            let typed: &[(&str, &str)] = if typed.is_empty() { &[] } else { &[("confirm", typed)] };
+            s.person(person).presses_with(&now, "approve", typed).await;
+        }
+    }
+    comes_to(s, &undo, "done").await
+}

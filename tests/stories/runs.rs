@@ -126,6 +126,28 @@ async fn cancel_stops_the_step_that_runs_and_says_so() {
     .await;
 }
 
+/// What was done by then may be what must not stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_cancelled_half_way_can_be_undone_from_its_card() {
+    let book =
+        "name: close\nsummary: Close the shop for a while\nenvironments: [dev]\nallow: [{ roles: [operator] }]\nsteps:
+  - { id: a, title: Close it, action: shell, effect: change, with: { argv: [/bin/touch, '${dir}/closed'] },
+      undo: { title: Open it, action: shell, with: { argv: [/bin/rm, '${dir}/closed'] } } }
+  - { id: b, title: Look, action: ask, with: { instructions: Look around } }\n";
+    story(&[("shop/close.yaml", book)], async |s| {
+        let run = only(s.person("ana").says("#infra", "/ops close dev").await);
+        let held = s.message(&run.id).await;
+        assert!(held.card.state == "holding" && !held.buttons().contains(&"undo"), "{}", held.card.text());
+        s.person("ana").presses(&held, "cancel").await;
+        let over = s.message(&run.id).await;
+        assert_eq!((over.card.state.as_str(), s.file("closed").exists()), ("cancelled", true));
+        s.person("ana").presses(&over, "undo").await;
+        assert!(!s.file("closed").exists(), "{}", s.hears("#infra").await.card.text());
+        s.audit_is_whole().await;
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_long_step_prints_is_followed_in_one_message_that_then_tells_what_it_came_to() {
     story(ALL, async |s| {

@@ -192,7 +192,8 @@ fn buttons(desk: Desk<'_>, view: &RunView<'_>, state: &str) -> Vec<Button> {
         buttons.push(Button { danger: true, ..desk.button("cancel", Press::Cancel(run.clone())) });
     }
     let undoable = |step: &StepRun| step.state == StepState::Done && step.body.step.undo.is_some();
-    if matches!(view.run.state, RunState::Done | RunState::Failed) && view.steps.iter().any(undoable) {
+    // Also of one that was stopped half-way: what it has done by then may be what must not stay.
+    if view.run.state.is_final() && view.steps.iter().any(undoable) {
         buttons.push(desk.button("undo", Press::Undo(run.clone())));
     }
     if view.run.state.is_final() {

@@ -5,7 +5,7 @@ use sereno_fakes::app::Health;
 
 use super::Pipeline;
 use crate::minimarket::{catches_up, through, told};
-use crate::world::{asks, comes_to, done};
+use crate::world::{approved_by, asks, comes_to, done, taken_back};
 
 /// Proves: T01, T04, T05.
 #[tokio::test(flavor = "multi_thread")]
@@ -70,9 +70,17 @@ async fn bucket_and_queue_are_made_where_they_are_missing_and_looked_at() {
     it.write("apps/ingestion/.env", "SQS_QUEUE_URL=http://q/twl\n");
     it.here()
         .tell(async |s| {
-            for _ in 0..2 {
+            let made = through(s, "nube-local dev", "").await;
+            assert_eq!(made.card.state, "done", "{}", told(s, &made).await);
+            taken_back(s, &made, "").await;
+            let found = it.cloud.aws(json!({"do": "s3.head_bucket", "bucket": it.cloud.name})).await;
+            assert_eq!(found["exists"], false, "what it made is gone");
+            let found = it.cloud.aws(json!({"do": "sqs.queue_url", "queue": it.cloud.name})).await;
+            assert_eq!(found["exists"], false);
+            for again in [false, true] {
                 let over = through(s, "nube-local dev", "").await;
                 assert_eq!(over.card.state, "done", "{}", told(s, &over).await);
+                assert_eq!(over.buttons().contains(&"undo"), !again, "what was there already stays");
             }
             let found = it.cloud.aws(json!({"do": "s3.head_bucket", "bucket": it.cloud.name})).await;
             assert_eq!(found["exists"], true);
@@ -81,7 +89,7 @@ async fn bucket_and_queue_are_made_where_they_are_missing_and_looked_at() {
         })
         .await;
     it.app.answers(&format!("HEAD /{}", it.cloud.name), 200, json!({}));
-    it.app.answers("POST /", 200, json!({"QueueUrls": ["http://q/twl"]}));
+    it.app.answers("POST /", 200, json!({"QueueUrls": ["http://q/twl"], "QueueUrl": "http://q/twl"}));
     it.here()
         .value("minio", &it.app.url)
         .value("localstack", &it.app.url)
@@ -110,6 +118,10 @@ async fn migrations_are_agreed_to_and_come_after_a_copy() {
             assert_eq!(over.card.state, "done", "{}", told(s, &over).await);
             assert!(over.card.text().contains("tabla users | OK"), "{}", over.card.text());
             assert!(std::fs::read_dir(it.path("backups")).unwrap().count() > 0);
+            it.sql("INSERT INTO users VALUES (1, 'late@x.test')").await;
+            taken_back(s, &over, "").await;
+            let tables = "SELECT count(*) FROM information_schema.tables WHERE table_name IN ('users', 'orders')";
+            assert_eq!(it.number(tables).await, 1, "the copy of before is in service: orders, and no users");
         })
         .await;
 }
@@ -138,20 +150,33 @@ async fn services_start_on_free_ports_and_are_started_again() {
             assert_eq!(over.card.state, "done", "{}", told(s, &over).await);
             assert_ne!(it.stack.started_at(&name).await, before);
             assert_eq!(through(s, "reiniciar-servicio processing terminal prod", "").await.card.state, "done");
+            for (service, row) in [
+                ("ingestion", "Ingesta | OK"),
+                ("reporting-api", "API de informes | OK"),
+                ("web-frontend", "Frontend | OK"),
+                ("postgres", "PostgreSQL | OK"),
+                ("mongodb", "MongoDB | OK"),
+            ] {
+                let over = through(s, &format!("reiniciar-servicio {service} prod"), "").await;
+                let text = over.card.text();
+                assert!(text.contains(row) && !text.contains("Procesamiento | OK"), "{row}: {text}");
+            }
             let name = it.stack.name("postgres", 1);
             let before = it.stack.started_at(&name).await;
             let over = through(s, "reiniciar-bases prod", "").await;
             assert_eq!(over.card.state, "done", "{}", told(s, &over).await);
             assert_ne!(it.stack.started_at(&name).await, before);
             for app in ["ingestion", "processing", "reporting-api"] {
-                it.write(
-                    &format!("apps/{app}/.env"),
-                    "S3_BUCKET_NAME=b\nSQS_QUEUE_URL=q\nMONGODB_URI=m\nDATABASE_URL=d\n",
-                );
+                let (mongo, wrong) = (&it.mongo, "postgres://postgres:old-hunter2@localhost/twl");
+                let keys = format!("S3_BUCKET_NAME=b\nSQS_QUEUE_URL=q\nMONGODB_URI={mongo}\nDATABASE_URL={wrong}\n");
+                it.write(&format!("apps/{app}/.env"), &keys);
             }
             let run = asks(s, "no-arranca dev").await;
             let text = comes_to(s, &run, "failed").await.card.text();
-            assert!(text.contains("puertos libres | OK") && text.contains(".env de la API | not OK"), "{text}");
+            for row in ["puertos libres | OK", ".env de la API | not OK", "MONGODB_URI | OK", "DATABASE_URL | not OK"] {
+                assert!(text.contains(row), "{row}: {text}");
+            }
+            assert!(!told(s, &run).await.contains("hunter2"), "values are compared, not shown");
         })
         .await;
     it.here()
@@ -178,8 +203,22 @@ async fn the_whole_way_is_tried_from_the_trigger_to_the_frontend() {
             assert!(text.contains("mensajes procesados | OK") && text.contains("registros curados | OK"), "{text}");
             assert_eq!(it.app.asked("POST /ingestion/trigger"), 1);
             assert_eq!(it.app.asked("POST /api/auth/register"), 1);
-            let told = told(s, &over).await;
-            assert!(!told.contains("demo123") && !told.contains("ana@x.test"), "{told}");
+            let all = told(s, &over).await;
+            assert!(!all.contains("demo123") && !all.contains("ana@x.test"), "{all}");
+        })
+        .await;
+    it.sql("CREATE TABLE users (id int, email text)").await;
+    it.sql("INSERT INTO users VALUES (1, 'demo@example.com'), (2, 'real@example.com')").await;
+    it.here()
+        .tell(async |s| {
+            let run = asks(s, "borrar-demo dev").await;
+            comes_to(s, &run, "awaiting_approval").await;
+            assert_eq!(it.number("SELECT count(*) FROM users").await, 2, "nothing is deleted before an approval");
+            approved_by(s, &run, &["leo"]).await;
+            comes_to(s, &run, "done").await;
+            assert_eq!(it.number("SELECT id::bigint FROM users").await, 2, "the demo account and no other");
+            let run = asks(s, "borrar-demo dev").await;
+            comes_to(s, &run, "failed").await;
         })
         .await;
 }

@@ -7,6 +7,7 @@ use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::LastUpdateStatus;
 use serde_json::Value;
 
+use super::look::digest;
 use super::{Attempt, Fault, looking};
 use crate::domain::digest::sha256;
 use crate::domain::sentence::{Sentence, sentence};
@@ -65,6 +66,8 @@ pub(super) async fn code(
     let code = Blob::new(bytes);
     let before = now["function"]["code_sha256"].clone();
     attempt.found("before", before.clone());
+    attempt.found("before_sha256", before.as_str().and_then(digest));
+    attempt.found("sha256", now["file"]["sha256"].clone());
     let request = || {
         let request = client.update_function_code().function_name(function).zip_file(code.clone());
         request.set_revision_id(revision(&now["function"]))

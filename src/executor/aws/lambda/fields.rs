@@ -61,10 +61,11 @@ text_enum! {
 }
 
 /// A Lambda function. Facts, by verb: `list`: `functions` (name, runtime, memory, timeout, modified), `names`, `count`.
-/// `configuration`: `runtime`, `memory`, `timeout`, `state`, `update`, `version`, `code_sha256`, `code_bytes`,
-/// `modified`, `role`, `log_group`, `variables` (names), `reserved` (a number, or `none`). `versions`: `versions`,
-/// `latest`, `count`. `alias`: `version`, `weights`, `revision`. `shift`: `before`, `after`, `revision`. `publish`:
-/// `version`, `code_sha256`. `update_code`: `before`, `after` (digests of the code), `version` (if published).
+/// `configuration`: `runtime`, `memory`, `timeout`, `state`, `update`, `version`, `code_sha256`, `sha256` (the same in
+/// hexadecimal), `code_bytes`, `modified`, `role`, `log_group`, `variables` (names), `reserved` (a number, or `none`).
+/// `versions`: `versions`, `latest`, `count`. `alias`: `version`, `weights`, `revision`. `shift`: `before`, `after`,
+/// `revision`. `publish`: `version`, `code_sha256`. `update_code`: `before`, `after` (digests of the code, as Lambda
+/// writes them), `before_sha256` and `sha256` (of the zip that was there and of this one), `version` (if published).
 /// `update_configuration`: `before` and `after` (timeout, memory, variables by name). `concurrency`: `before`, `after`
 /// (a number, or `none`). `invoke`: `status`, `function_error`, `payload`, `truncated`, `lines` (the log's end).
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
@@ -94,6 +95,9 @@ pub(super) struct Fields {
     /// `update_code`: the absolute path of a zip file.
     #[serde(default)]
     zip: Option<Text>,
+    /// `configuration`: the SHA-256 of the zip file that its code must be, in hexadecimal.
+    #[serde(default)]
+    sha256: Option<Text>,
     /// `update_code`: whether to publish a version of it.
     #[serde(default)]
     publish: Option<bool>,
@@ -134,7 +138,7 @@ pub(super) struct Fields {
 #[derive(Debug)]
 pub(super) enum Job {
     List { prefix: String },
-    Configuration { qualifier: Option<String> },
+    Configuration { qualifier: Option<String>, sha256: Option<String> },
     Versions,
     Alias { alias: String, version: Option<String> },
     Shift { alias: String, version: String, from: Option<String>, percent: Option<u8> },
@@ -201,6 +205,7 @@ impl Fields {
             of(self.percent.is_some(), "percent", &[Verb::Shift]),
             of(self.zip.is_some(), "zip", &[Verb::UpdateCode]),
             of(self.publish.is_some(), "publish", &[Verb::UpdateCode]),
+            of(self.sha256.is_some(), "sha256", &[Verb::Configuration]),
             of(self.variables.is_some(), "variables", configure),
             of(self.remove.is_some(), "remove", configure),
             of(self.from_version.is_some(), "from_version", configure),
@@ -230,7 +235,7 @@ impl Fields {
         let qualifier = text(self.qualifier.as_ref());
         Ok(match self.r#do {
             Verb::List => Job::List { prefix: text(self.prefix.as_ref()).unwrap_or_default() },
-            Verb::Configuration => Job::Configuration { qualifier },
+            Verb::Configuration => Job::Configuration { qualifier, sha256: text(self.sha256.as_ref()) },
             Verb::Versions => Job::Versions,
             Verb::Alias => {
                 Job::Alias { alias: self.must(self.alias.as_ref(), "alias")?, version: text(self.version.as_ref()) }
@@ -304,7 +309,7 @@ impl Job {
         match self {
             Self::List { prefix } => json!({ "prefix": prefix }),
             Self::Versions | Self::Publish => json!({}),
-            Self::Configuration { qualifier } => json!({ "qualifier": qualifier }),
+            Self::Configuration { qualifier, sha256 } => json!({ "qualifier": qualifier, "sha256": sha256 }),
             Self::Alias { alias, version } => json!({ "alias": alias, "version": version }),
             Self::Shift { alias, version, from, percent } => {
                 json!({ "alias": alias, "version": version, "from": from, "percent": percent })
@@ -366,6 +371,7 @@ mod tests {
             (json!({"do": "alias", "function": "api", "alias": "live", "from": "3"}), "from"),
             (json!({"do": "versions"}), "function"),
             (json!({"do": "versions", "function": "api", "payload": {}}), "payload"),
+            (json!({"do": "versions", "function": "api", "sha256": "0a"}), "sha256"),
             (json!({"do": "list", "function": "api"}), "function"),
             (json!({"do": "concurrency", "function": "api", "reserved": "off"}), "off"),
             (json!({"do": "remove", "function": "api"}), "remove"),

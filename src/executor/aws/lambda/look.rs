@@ -1,9 +1,12 @@
 //! `lambda` list, configuration, versions and alias: what there is, as facts.
 
 use aws_sdk_lambda::Client;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{Attempt, Fault, count, looking};
+use crate::domain::digest::hex;
 use crate::domain::figure::Grid;
 use crate::domain::sentence::{Sentence, sentence};
 
@@ -44,11 +47,16 @@ pub(super) async fn list(client: &Client, prefix: &str, attempt: &mut Attempt) -
     Ok(sentence!("aws.counted", count => total))
 }
 
-/// A function's configuration. Of its variables the names alone.
+/// Lambda's digest of code, in hexadecimal as everybody else writes it.
+pub(super) fn digest(code_sha256: &str) -> Option<String> {
+    STANDARD.decode(code_sha256).ok().map(|digest| hex(&digest))
+}
+
+/// A function's configuration. Of its variables the names alone. With other code than it must have it is a failure.
 pub(super) async fn configuration(
     client: &Client,
     function: &str,
-    qualifier: Option<&str>,
+    (qualifier, sha256): (Option<&str>, Option<&str>),
     attempt: &mut Attempt,
 ) -> Result<Sentence, Fault> {
     let request = || client.get_function_configuration().function_name(function);
@@ -72,7 +80,14 @@ pub(super) async fn configuration(
     attempt.found("log_group", group.map_or_else(|| format!("/aws/lambda/{function}"), str::to_owned));
     attempt.found("variables", names);
     attempt.found("reserved", reserved(client, function).await?["reserved"].take());
-    Ok(sentence!("aws.is", what => function, state))
+    let code = found.code_sha256().and_then(digest).unwrap_or_default();
+    attempt.found("sha256", code.clone());
+    match sha256 {
+        Some(wanted) if wanted != code => {
+            Err(Fault::Failed(sentence!("aws.lambda_other_code", function, code, wanted)))
+        }
+        _ => Ok(sentence!("aws.is", what => function, state)),
+    }
 }
 
 /// The reservation of concurrency: a number, or `none`.

@@ -167,8 +167,9 @@ impl Step {
         let function = self.function.as_str();
         match &self.job {
             Job::List { prefix } => look::list(&client, prefix, attempt).await,
-            Job::Configuration { qualifier } => {
-                look::configuration(&client, function, qualifier.as_deref(), attempt).await
+            Job::Configuration { qualifier, sha256 } => {
+                let wanted = (qualifier.as_deref(), sha256.as_deref());
+                look::configuration(&client, function, wanted, attempt).await
             }
             Job::Versions => look::versions(&client, function, attempt).await,
             Job::Alias { alias, version } => {
