@@ -70,3 +70,18 @@ async fn a_backup_that_is_cancelled_or_too_slow_leaves_nothing() {
     failed(run_planned(&cx, "sql_backup", &with).await);
     assert_eq!(files(house.dir.path()), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_server_that_ends_the_dumps_session_leaves_no_half_backup() {
+    let Some(house) = House::new().await else { return };
+    let _holder = hold_up(&house).await;
+    let (cx, with) = (house.cx(), house.with("dump", "shop.dump"));
+    let (outcome, ()) = tokio::join!(run_planned(&cx, "sql_backup", &with), async {
+        dumping(&house.shop.name).await;
+        house.loses("wait_event_type = 'Lock'").await;
+    });
+    let report = failed(outcome);
+    let line = report.line.en();
+    assert!(line.contains("terminating connection"), "what the program said is told: {line}");
+    assert_eq!(files(house.dir.path()), Vec::<String>::new());
+}

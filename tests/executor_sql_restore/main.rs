@@ -87,6 +87,47 @@ impl House {
     async fn alone(&self) {
         assert_eq!(self.databases().await, std::slice::from_ref(&self.shop.name), "nothing is left over");
     }
+
+    /// A plain dump that takes its time at the end.
+    fn slows(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path(from)).unwrap();
+        let text = text.replace(
+            "\n-- PostgreSQL database dump complete",
+            "\nSELECT pg_sleep(600);\n--\n-- PostgreSQL database dump complete",
+        );
+        std::fs::write(self.path(to), text).unwrap();
+    }
+
+    /// Waits until a dump that takes its time is being restored.
+    async fn filling(&self, watcher: &mut PgConnection) {
+        let text = "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE $1 || '\\_restore\\_%' \
+                    AND query LIKE 'SELECT pg_sleep(600)%'";
+        for _ in 0..1000 {
+            let found: i64 = sqlx::query_scalar(text).bind(&self.shop.name).fetch_one(&mut *watcher).await.unwrap();
+            if found > 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("nothing was ever restored");
+    }
+
+    /// The server ends sessions of this shop's databases, as soon as there are any.
+    async fn loses(&self, which: &str) {
+        let text = format!(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE starts_with(datname, '{}') AND {which}",
+            self.shop.name
+        );
+        let mut admin = self.shop.connect().await;
+        for _ in 0..500 {
+            let ended: i64 = sqlx::query_scalar(AssertSqlSafe(text.clone())).fetch_one(&mut admin).await.unwrap();
+            if ended > 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await; // a program is on its way to the server
+        }
+        panic!("there was no such session");
+    }
 }
 
 impl Drop for House {

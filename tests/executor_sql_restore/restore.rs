@@ -261,12 +261,7 @@ async fn a_database_keeps_what_no_dump_holds_and_one_that_is_gone_comes_back() {
 async fn a_restore_that_is_cancelled_or_too_slow_leaves_the_old_database_alone() {
     let Some(house) = House::new().await else { return };
     house.backup("shop.sql", "plain").await;
-    let text = std::fs::read_to_string(house.path("shop.sql")).unwrap();
-    let text = text.replace(
-        "\n-- PostgreSQL database dump complete",
-        "\nSELECT pg_sleep(600);\n--\n-- PostgreSQL database dump complete",
-    );
-    std::fs::write(house.path("slow.sql"), text).unwrap();
+    house.slows("shop.sql", "slow.sql");
     let with = house.with("restore", "slow.sql");
     let mut short = house.cx();
     short.timeout = Duration::from_secs(4);
@@ -276,18 +271,27 @@ async fn a_restore_that_is_cancelled_or_too_slow_leaves_the_old_database_alone()
     let cx = house.cx();
     let mut foreign = house.shop.connect().await;
     let (outcome, ()) = tokio::join!(run_planned(&cx, "sql_restore", &with), async {
-        let text = "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE $1 || '\\_restore\\_%' \
-                    AND query LIKE 'SELECT pg_sleep(600)%'";
-        for _ in 0..1000 {
-            let found: i64 = sqlx::query_scalar(text).bind(&house.shop.name).fetch_one(&mut foreign).await.unwrap();
-            if found > 0 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        house.filling(&mut foreign).await;
         cx.cancel.cancel();
     });
     assert!(failed(outcome).line.en().contains("is as it was: stopped: cancelled"));
+    foreign.execute("INSERT INTO orders VALUES (2000, 'in service')").await.unwrap();
+    house.alone().await;
+}
+
+#[tokio::test]
+async fn a_server_that_ends_the_restores_session_keeps_the_old_database_in_service() {
+    let Some(house) = House::new().await else { return };
+    house.backup("shop.sql", "plain").await;
+    house.slows("shop.sql", "slow.sql");
+    let (cx, with) = (house.cx(), house.with("restore", "slow.sql"));
+    let mut foreign = house.shop.connect().await;
+    let (outcome, ()) = tokio::join!(run_planned(&cx, "sql_restore", &with), async {
+        house.filling(&mut foreign).await;
+        house.loses("query LIKE 'SELECT pg_sleep(600)%'").await;
+    });
+    let report = failed(outcome);
+    assert!(report.line.en().contains("is as it was"), "{}", report.line.en());
     foreign.execute("INSERT INTO orders VALUES (2000, 'in service')").await.unwrap();
     house.alone().await;
 }
