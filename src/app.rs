@@ -237,7 +237,7 @@ fn tools(config: &Config) -> Tools {
     let aws = config.aws.key.iter().map(|(_, secret)| ("AWS's access key".to_owned(), secret.clone()));
     let extra: Vec<_> = tokens.chain(hooks).chain(slack).chain(aws).collect();
     let tools = Tools::new(config.secrets.clone(), &extra, config.docker_host.clone()).with_aws(aws_settings(config));
-    Tools { docker_run: config.docker_run, ..tools }
+    Tools { docker_run: config.docker_run, programs: Arc::new(config.programs.clone()), ..tools }
 }
 
 /// Where AWS is, as actions take it.

@@ -8,8 +8,8 @@ mod support;
 
 use std::time::Duration;
 
-use docker_support::{Stack, done, failed, unknown};
-use executor_support::{Said, action, context};
+use docker_support::Stack;
+use executor_support::{Said, action, context, done, failed, unknown};
 use parts::part;
 use serde_json::{Value, json};
 use sereno::domain::digest;

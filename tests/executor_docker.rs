@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::models::{ContainerCreateBody, HealthConfig};
-use docker_support::{LONG, SERVE, Stack, done, failed, unknown};
-use executor_support::{Said, action, context};
+use docker_support::{LONG, SERVE, Stack};
+use executor_support::{Said, action, context, done, failed, unknown};
 use parts::Wire;
 use serde_json::{Value, json};
 use sereno::domain::digest;

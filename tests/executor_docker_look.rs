@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::models::{ContainerCreateBody, HealthConfig, HostConfig};
-use docker_support::{LONG, SERVE, Stack, done, failed};
-use executor_support::{Said, action, context};
+use docker_support::{LONG, SERVE, Stack};
+use executor_support::{Said, action, context, done, failed};
 use serde_json::{Value, json};
 use sereno::domain::runbook::Effect;
 use sereno::executor::live::Live;

@@ -15,8 +15,8 @@ use bollard::query_parameters::{
     CommitContainerOptionsBuilder, ListContainersOptions, ListContainersOptionsBuilder, RemoveImageOptions,
     RemoveVolumeOptions,
 };
-use docker_support::{LONG, SERVE, Stack, done, failed, unknown};
-use executor_support::{Said, action, context};
+use docker_support::{LONG, SERVE, Stack};
+use executor_support::{Said, action, context, done, failed, unknown};
 use parts::Wire;
 use serde_json::{Value, json};
 use sereno::domain::digest;

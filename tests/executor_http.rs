@@ -12,10 +12,10 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use executor_support::{NOON, Said, action, context};
+use executor_support::{NOON, Said, action, context, done};
 use serde_json::{Value, json};
 use sereno::domain::runbook::Effect;
-use sereno::domain::step::{Outcome, Report};
+use sereno::domain::step::Outcome;
 use sereno::executor::{self, Tools};
 use sereno::secret::Secret;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -82,13 +82,6 @@ async fn ask(effect: Effect, timeout: Duration, with: Value) -> Outcome {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let tools = Tools::new([("api".to_owned(), Secret::new(TOKEN))].into(), &[], None);
     executor::run(&*action("http", &with), &context(&tools, effect, timeout)).await
-}
-
-fn done(outcome: Outcome) -> Report {
-    match outcome {
-        Outcome::Done(report) => report,
-        other => panic!("not done: {other:?}"),
-    }
 }
 
 #[tokio::test]

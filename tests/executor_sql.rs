@@ -7,13 +7,13 @@ mod support;
 
 use std::time::Duration;
 
-use executor_support::{Said, action, context};
+use executor_support::{Said, action, context, done, failed, unknown};
 use parts::Wire;
 use serde_json::json;
 use sereno::domain::digest;
 use sereno::domain::runbook::Effect;
 use sereno::executor::{self, Tools, find};
-use sql_support::{LONG, Shop, at, done, failed, run, step, unknown};
+use sql_support::{LONG, Shop, at, run, step};
 use sqlx::Executor as _;
 
 #[tokio::test]

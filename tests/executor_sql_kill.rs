@@ -10,11 +10,11 @@ mod support;
 
 use std::process::{Command, ExitStatus};
 
-use executor_support::action;
+use executor_support::{action, done};
 use serde_json::{Value, json};
 use sereno::domain::runbook::Effect;
 use sereno::executor;
-use sql_support::{LONG, Shop, at, done, run_planned};
+use sql_support::{LONG, Shop, at, run_planned};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
 /// Every stage, in order, and whether the new database is in service after it.

@@ -7,12 +7,12 @@ mod support;
 
 use std::time::Duration;
 
-use executor_support::{Said, action};
+use executor_support::{Said, action, done, failed};
 use serde_json::json;
 use sereno::domain::runbook::Effect;
 use sereno::domain::step::Report;
 use sereno::executor::find;
-use sql_support::{LONG, Shop, at, done, failed, run, step};
+use sql_support::{LONG, Shop, at, run, step};
 use sqlx::Executor as _;
 
 fn headings(report: &Report) -> Vec<String> {

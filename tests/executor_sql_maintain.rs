@@ -7,12 +7,12 @@ mod support;
 
 use std::time::Duration;
 
-use executor_support::{Said, action};
+use executor_support::{Said, action, done, failed};
 use serde_json::{Value, json};
 use sereno::domain::runbook::Effect;
 use sereno::domain::step::Outcome;
 use sereno::executor::{self, StepContext};
-use sql_support::{LONG, Shop, at, done, failed, run_planned, step};
+use sql_support::{LONG, Shop, at, run_planned, step};
 use sqlx::Executor as _;
 
 async fn maintain(shop: &Shop, with: Value) -> Outcome {

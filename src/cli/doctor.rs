@@ -1,6 +1,7 @@
 //! `sereno doctor`: looks at everything this installation needs; each line says how it is and what to do.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use minijinja::context;
@@ -37,16 +38,18 @@ struct Finding {
 pub async fn doctor(options: DoctorOptions) -> Result<ExitCode, Failure> {
     let config = load(options.config.config.as_deref())?;
     let words = shell_words();
+    let tools = Tools::new(config.secrets.clone(), &[], config.docker_host.clone());
+    let tools = Tools { programs: Arc::new(config.programs.clone()), ..tools.with_aws(aws_settings(&config)) };
     let mut findings = vec![runbooks(&config, words)];
     findings.extend(warnings(&config));
     findings.extend(packs(&config, words));
     findings.push(listening(&config, words).await);
     findings.extend(database(&config, words).await);
-    findings.push(engine_of_docker(&config, words).await);
+    findings.push(engine_of_docker(&tools, words).await);
     findings.push(programs_of_postgres(words).await);
-    findings.push(compose(words).await);
-    findings.push(terraform(words).await);
-    findings.extend(aws(&config, words).await);
+    findings.push(compose(&tools, words).await);
+    findings.push(terraform(&tools, words).await);
+    findings.extend(aws(&config, &tools, words).await);
     for chat in platforms(&config, &crate::clock::Clock::System) {
         let named = Named::of(&config.settings, chat.platform());
         findings.extend(platform(chat.as_ref(), &named, words, PATIENCE).await);
@@ -165,9 +168,8 @@ async fn database(config: &Config, words: Words) -> Vec<Finding> {
     }
 }
 
-async fn engine_of_docker(config: &Config, words: Words) -> Finding {
-    let tools = Tools::new(config.secrets.clone(), &[], config.docker_host.clone());
-    match executor::docker_version(&tools).await {
+async fn engine_of_docker(tools: &Tools, words: Words) -> Finding {
+    match executor::docker_version(tools).await {
         Ok(version) => finding("docker", "ok", version, None),
         Err(why) => finding("docker", "warning", words.tell(&why), Some(words.get("cli.hint_docker"))),
     }
@@ -180,27 +182,26 @@ async fn programs_of_postgres(words: Words) -> Finding {
     }
 }
 
-async fn compose(words: Words) -> Finding {
-    match executor::compose_version().await {
+async fn compose(tools: &Tools, words: Words) -> Finding {
+    match executor::compose_version(tools).await {
         Ok(version) => finding("compose", "ok", version, None),
         Err(why) => finding("compose", "warning", words.tell(&why), Some(words.get("cli.hint_compose"))),
     }
 }
 
-async fn terraform(words: Words) -> Finding {
-    match executor::terraform::version().await {
+async fn terraform(tools: &Tools, words: Words) -> Finding {
+    match executor::terraform::version(tools).await {
         Ok(version) => finding("terraform", "ok", version, None),
         Err(why) => finding("terraform", "warning", words.tell(&why), Some(words.get("cli.hint_terraform"))),
     }
 }
 
 /// Who we are on AWS, where anything says that we are there.
-async fn aws(config: &Config, words: Words) -> Option<Finding> {
+async fn aws(config: &Config, tools: &Tools, words: Words) -> Option<Finding> {
     if !config.aws.named {
         return None;
     }
-    let tools = Tools::new(config.secrets.clone(), &[], None).with_aws(aws_settings(config));
-    Some(match executor::aws_identity(&tools).await {
+    Some(match executor::aws_identity(tools).await {
         Ok(identity) => finding("aws", "ok", identity, None),
         Err(why) => finding("aws", "warning", words.tell(&why), Some(words.get("cli.hint_aws"))),
     })

@@ -63,6 +63,8 @@ pub struct Config {
     pub docker_host: Option<String>,
     /// Whether runbooks may have containers of their own.
     pub docker_run: bool,
+    /// Programs that are elsewhere than in a usual place, by the name that they have there.
+    pub programs: BTreeMap<String, PathBuf>,
     /// Where AWS is, and who we are there.
     pub aws: Aws,
     /// Where the audit chain's head is written after each change; none means nowhere.

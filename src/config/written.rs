@@ -2,6 +2,7 @@
 //! environment variables are all drawn from these types. What the values mean together is checked in `sections`.
 
 mod aws;
+mod programs;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use crate::domain::severity::Severity;
 use crate::secret::Secret;
 
 pub use aws::Aws;
+pub use programs::{Docker, Programs};
 
 /// Sereno's configuration. Every key can be overridden by an environment variable: `SERENO_SERVER__LISTEN`.
 #[derive(Deserialize, JsonSchema)]
@@ -52,6 +54,8 @@ pub struct Written {
     pub secrets: BTreeMap<String, Source>,
     /// The Docker engine.
     pub docker: Docker,
+    /// Where programs are that runbooks use.
+    pub programs: Programs,
     /// AWS.
     pub aws: Aws,
     /// The Slack app.
@@ -334,17 +338,6 @@ pub struct Source {
     pub value: Option<Hidden>,
 }
 
-/// The Docker engine.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Docker {
-    /// Its address, as in `unix:///var/run/docker.sock` or `tcp://127.0.0.1:2375`; the platform's default without it.
-    pub host: Option<String>,
-    /// Whether runbooks may run programs in containers of their own (`do: run`): whoever writes one then reaches every
-    /// image, volume and network of the engine by name.
-    pub allow_run: bool,
-}
-
 crate::domain::text_enum! {
     /// How Slack reaches Sereno.
     SlackMode {
@@ -441,6 +434,7 @@ impl Default for Written {
             retention: Retention::default(),
             secrets: BTreeMap::new(),
             docker: Docker::default(),
+            programs: Programs::default(),
             aws: Aws::default(),
             slack: Slack::default(),
             audit: Audit::default(),

@@ -2,6 +2,10 @@
 //! verbs shares. Knows nothing of single actions.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::{StepContext, listed};
 use crate::domain::runbook::Effect;
@@ -36,6 +40,31 @@ impl Sent {
     /// Whether it may.
     pub(super) fn is(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The time that a step, or the planning of one, has for all that it calls, one after the other.
+pub(super) struct Deadline {
+    at: Instant,
+    /// How long that was in all.
+    pub(super) whole: Duration,
+    pub(super) cancel: CancellationToken,
+}
+
+impl Deadline {
+    /// From now on. What is planned cannot be cancelled.
+    pub(super) fn after(whole: Duration) -> Self {
+        Self { at: Instant::now() + whole, whole, cancel: CancellationToken::new() }
+    }
+
+    /// Of an attempt that begins now.
+    pub(super) fn of(cx: &StepContext) -> Self {
+        Self { cancel: cx.cancel.clone(), ..Self::after(cx.timeout) }
+    }
+
+    /// What is left of it.
+    pub(super) fn left(&self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
     }
 }
 

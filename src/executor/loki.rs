@@ -114,12 +114,11 @@ impl Action for Loki {
 
 impl Loki {
     async fn report(&self, cx: &StepContext) -> Result<Report, Sentence> {
-        let now = cx.started_at;
-        let nanoseconds = |millis: i64| (i128::from(millis) * 1_000_000).to_string();
+        // Without an end it is the server's own now: ours may be behind its newest line.
+        let start = cx.started_at.before(std::time::Duration::from_secs(self.since));
         let query = [
             ("query", self.query.clone()),
-            ("start", nanoseconds(now.before(std::time::Duration::from_secs(self.since)).0)),
-            ("end", nanoseconds(now.0)),
+            ("start", (i128::from(start.0) * 1_000_000).to_string()),
             ("limit", self.limit.to_string()),
             ("direction", "backward".to_owned()),
         ];

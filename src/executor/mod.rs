@@ -40,6 +40,7 @@ mod wait;
 mod webhook;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -160,11 +161,14 @@ pub async fn postgres_versions() -> Result<String, Sentence> {
 ///
 /// # Errors
 /// When there is none, or this program was built without Docker.
-pub async fn compose_version() -> Result<String, Sentence> {
+pub async fn compose_version(tools: &Tools) -> Result<String, Sentence> {
     #[cfg(feature = "docker")]
-    return compose::version().await;
+    return compose::version(tools).await;
     #[cfg(not(feature = "docker"))]
-    Err(sentence!("action.docker_left_out"))
+    {
+        let _ = tools;
+        Err(sentence!("action.docker_left_out"))
+    }
 }
 
 /// Who we are on AWS and in which region, for `doctor`.
@@ -210,6 +214,8 @@ pub struct Tools {
     pub docker_host: Option<String>,
     /// Whether runbooks may have containers of their own.
     pub docker_run: bool,
+    /// Programs that are elsewhere than in a usual place, by the name that they have there.
+    pub programs: Arc<BTreeMap<String, PathBuf>>,
     /// Where AWS is.
     pub aws: AwsSettings,
     /// What was found of AWS.
@@ -227,6 +233,12 @@ impl Tools {
         let named = secrets.iter().map(|(name, secret)| (name.as_str(), secret));
         let redactor = Redactor::new(named.chain(extra.iter().map(|(name, secret)| (name.as_str(), secret))));
         Self { secrets: Arc::new(secrets), docker_host, redactor: Arc::new(redactor), ..Self::default() }
+    }
+
+    /// A program's file: where the configuration has it, else in one of the usual places.
+    #[must_use]
+    pub fn program(&self, name: &str) -> Option<PathBuf> {
+        self.programs.get(name).cloned().or_else(|| process::find(name))
     }
 
     /// The same with this AWS.

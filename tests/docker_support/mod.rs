@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use sereno::domain::plan::Plan;
 use sereno::domain::runbook::Effect;
 use sereno::domain::sentence::Sentence;
-use sereno::domain::step::{Outcome, Report};
+use sereno::domain::step::Outcome;
 use sereno::executor::{self, StepContext, Tools};
 use sereno::secret::Secret;
 
@@ -166,26 +166,5 @@ impl Drop for Stack {
         };
         let swept = std::thread::spawn(|| tokio::runtime::Runtime::new().unwrap().block_on(sweep));
         let _ = swept.join();
-    }
-}
-
-pub fn done(outcome: Outcome) -> Report {
-    match outcome {
-        Outcome::Done(report) => report,
-        other => panic!("not done: {other:?}"),
-    }
-}
-
-pub fn failed(outcome: Outcome) -> Report {
-    match outcome {
-        Outcome::Failed(report) => report,
-        other => panic!("not failed: {other:?}"),
-    }
-}
-
-pub fn unknown(outcome: Outcome) -> Report {
-    match outcome {
-        Outcome::Unknown(report) => report,
-        other => panic!("not unknown: {other:?}"),
     }
 }

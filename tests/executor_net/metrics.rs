@@ -217,6 +217,34 @@ async fn an_alert_is_silenced_for_half_an_hour_and_the_undo_ends_it() {
     assert!(status["version"].as_str().unwrap().starts_with("0.") && status["uptime_seconds"].is_u64(), "{status}");
 }
 
+/// A replica's clock is three minutes ahead of the server's, and the alert is silent from now on, not in three minutes.
+#[tokio::test]
+async fn a_silence_begins_at_once_whatever_our_clock_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((server, _program)) = alertmanager(&folder).await else { return };
+    let ahead = |effect: Effect| {
+        let cx = now(effect);
+        StepContext { started_at: cx.started_at.after(Duration::from_secs(180)), ..cx }
+    };
+    let silence = json!({
+        "do": "silence", "server": server, "matchers": { "alertname": "HighLatency" }, "for": "30m", "by": "ana",
+        "comment": "Scaling out",
+    });
+    let made = done(attempt("alertmanager", &silence, ahead(Effect::Change)).await).facts;
+    let expire = json!({ "do": "expire", "server": server, "id": made["id"] });
+    assert_eq!(done(attempt("alertmanager", &expire, ahead(Effect::Change)).await).facts["was"], "active");
+}
+
+/// A replica's clock is half a minute behind, and the newest line is of this very second.
+#[tokio::test]
+async fn the_newest_line_is_read_whatever_our_clock_says() {
+    let newest = NOON.after(Duration::from_secs(30)).0;
+    let line = ([("service".to_owned(), "api".to_owned())].into(), i128::from(newest) * 1_000_000, "ERROR".to_owned());
+    let server = sereno_fakes::loki::serve(Some("shop"), vec![line]).await.unwrap();
+    let with = json!({ "server": server, "query": "{service=\"api\"}", "headers": { "X-Scope-OrgID": "shop" } });
+    assert_eq!(done(look("loki", with).await).facts["lines"], json!(["ERROR"]));
+}
+
 #[tokio::test]
 async fn a_silence_that_nobody_confirmed_is_unknown() {
     // Lists no silences, takes the new one, and hangs up before it says so.

@@ -1,5 +1,7 @@
 //! What tests of actions have in common: reading a step's fields and running it the way the engine does.
 
+#![allow(dead_code)] // each test uses some of it
+
 use std::time::Duration;
 
 use serde_json::Value;
@@ -7,6 +9,7 @@ use sereno::clock::Timestamp;
 use sereno::domain::runbook::Effect;
 use sereno::domain::sentence::Sentence;
 use sereno::domain::settings::Language;
+use sereno::domain::step::{Outcome, Report};
 use sereno::executor::live::Live;
 use sereno::executor::{Action, StepContext, Tools, find};
 use sereno::words::Words;
@@ -43,5 +46,26 @@ pub trait Said {
 impl Said for Sentence {
     fn en(&self) -> String {
         Words(Language::En).tell(self)
+    }
+}
+
+pub fn done(outcome: Outcome) -> Report {
+    match outcome {
+        Outcome::Done(report) => report,
+        other => panic!("not done: {other:?}"),
+    }
+}
+
+pub fn failed(outcome: Outcome) -> Report {
+    match outcome {
+        Outcome::Failed(report) => report,
+        other => panic!("not failed: {other:?}"),
+    }
+}
+
+pub fn unknown(outcome: Outcome) -> Report {
+    match outcome {
+        Outcome::Unknown(report) => report,
+        other => panic!("not unknown: {other:?}"),
     }
 }

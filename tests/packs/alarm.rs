@@ -164,7 +164,7 @@ impl Project {
     async fn backends(&self) -> Value {
         let with = json!({"do": "ps", "service": "backend"});
         let outcome = self.stack.run(sereno::domain::runbook::Effect::Read, with).await;
-        crate::docker_support::done(outcome).facts["running"].clone()
+        crate::executor_support::done(outcome).facts["running"].clone()
     }
 }
 

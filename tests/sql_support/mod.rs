@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sereno::domain::runbook::Effect;
-use sereno::domain::step::{Outcome, Report};
+use sereno::domain::step::Outcome;
 use sereno::executor::{self, StepContext, Tools};
 use sereno::secret::Secret;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
@@ -111,27 +111,6 @@ pub async fn run(cx: &StepContext, with: Value) -> Outcome {
 pub fn step(mut with: Value) -> Value {
     with["database"] = json!({"secret": "shop_db"});
     with
-}
-
-pub fn done(outcome: Outcome) -> Report {
-    match outcome {
-        Outcome::Done(report) => report,
-        other => panic!("not done: {other:?}"),
-    }
-}
-
-pub fn failed(outcome: Outcome) -> Report {
-    match outcome {
-        Outcome::Failed(report) => report,
-        other => panic!("not failed: {other:?}"),
-    }
-}
-
-pub fn unknown(outcome: Outcome) -> Report {
-    match outcome {
-        Outcome::Unknown(report) => report,
-        other => panic!("not unknown: {other:?}"),
-    }
 }
 
 /// Plans a step and runs it with that plan, as the engine does.

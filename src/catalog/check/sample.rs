@@ -9,7 +9,9 @@ use crate::domain::runbook::{Param, ParamKind};
 use crate::domain::template;
 
 /// What a step's finding may turn out to be; nobody knows before it has run.
-const FINDINGS: &[fn() -> Value] = &[|| json!("1"), || json!(1), || json!(true), || json!(1_i64 << 30)];
+const FINDINGS: &[fn() -> Value] = &[|| json!("1"), || json!(1), || json!(true), || json!(LARGE)];
+/// An amount as engines tell it: bytes of memory, of which 1 would be too few.
+const LARGE: u64 = 1 << 30;
 
 /// Fills a value's placeholders with samples: once for each kind of thing that findings may be, or once when it uses
 /// none. Placeholders that cannot be filled leave nothing.
@@ -111,12 +113,12 @@ mod tests {
     }
 
     #[test]
-    fn findings_are_tried_as_text_number_and_truth() {
+    fn findings_are_tried_as_text_number_truth_and_amount() {
         let with = json!({"n": "{{ steps.look.rows.0.id }}", "t": "{{ steps.look.rows }}"});
         let filled = fillings(&with, &[], &Values::new(), None);
         assert_eq!(
             filled.iter().map(|with| with["n"].clone()).collect::<Vec<_>>(),
-            [json!("1"), json!(1), json!(true), json!(1_i64 << 30)]
+            [json!("1"), json!(1), json!(true), json!(LARGE)]
         );
         assert_eq!(fillings(&json!({"a": 1}), &[], &Values::new(), None), [json!({"a": 1})]);
     }

@@ -70,6 +70,7 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
     let public_url = check.server(&written.server);
     let (store_url, store_wait) = check.store(written.store);
     check.log(&written.log, &written.docker);
+    let programs = check.programs(written.programs);
     let aws = check.aws(written.aws);
     let roles = check.roles(&written.roles);
     let (people, tokens) = check.people(written.people);
@@ -115,6 +116,7 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
         secrets,
         docker_host: written.docker.host,
         docker_run: written.docker.allow_run,
+        programs,
         aws,
         slack,
         anchor: written.audit.anchor,

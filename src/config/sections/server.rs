@@ -1,12 +1,14 @@
 //! Where Sereno listens, where it keeps things, and how it logs.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use minijinja::context;
 
 use super::Check;
-use crate::config::written::{Docker, Log, Server, Store};
+use crate::config::written::{Docker, Log, Programs, Server, Store};
 use crate::secret::Secret;
 
 /// Seconds that a start waits for a database where nothing is said.
@@ -54,6 +56,21 @@ impl Check<'_> {
             self.error(&["store", "url"], "store_url", context! {});
         }
         secret
+    }
+
+    /// Programs by the name that they usually have. One that is named stands somewhere, whatever the working directory.
+    pub fn programs(&mut self, programs: Programs) -> BTreeMap<String, PathBuf> {
+        let Programs { terraform, docker, docker_compose } = programs;
+        let named = [("terraform", terraform), ("docker", docker), ("docker_compose", docker_compose)];
+        let given = named.into_iter().filter_map(|(name, path)| Some((name, path?)));
+        let mut found = BTreeMap::new();
+        for (name, path) in given.filter(|(_, path)| !path.as_os_str().is_empty()) {
+            if !path.is_absolute() {
+                self.error(&["programs", name], "program", context! { path => path.display().to_string() });
+            }
+            found.insert(name.replace('_', "-"), path);
+        }
+        found
     }
 
     /// Refuses a level that no filter reads, and an address that is no Docker engine's.

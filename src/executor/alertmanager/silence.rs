@@ -1,6 +1,8 @@
 //! Silences: one is made where this step has not made it before, and ended where it has not ended. Knows nothing of
 //! fields.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -13,6 +15,9 @@ use crate::executor::attempt::{Fault, Sent};
 use crate::executor::http::api::Server;
 use crate::executor::value::Text;
 
+/// How far an Alertmanager's clock may be behind ours.
+const AHEAD: Duration = Duration::from_mins(5);
+
 /// A silence's id, fit for a path.
 pub(super) fn id(Text(id): Text) -> Result<String, Sentence> {
     let fits = !id.is_empty() && id.len() <= 64 && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
@@ -24,7 +29,7 @@ impl Silence {
     pub(super) async fn make(&self, server: &Server, cx: &StepContext, sent: &Sent) -> Result<Report, Fault> {
         let start = cx.started_at;
         let end = match &self.end {
-            End::After(seconds) => start.after(std::time::Duration::from_secs(*seconds)),
+            End::After(seconds) => start.after(Duration::from_secs(*seconds)),
             End::At(until) => moment(until)?,
         };
         if end <= start {
@@ -41,8 +46,10 @@ impl Silence {
             .iter()
             .map(|(name, value)| json!({ "name": name, "value": value, "isRegex": false, "isEqual": true }))
             .collect();
+        // A server whose clock is behind ours would let it wait; one that begins in the past begins at once.
+        let begins = start.before(AHEAD).to_string();
         let body = json!({
-            "matchers": matchers, "startsAt": start.to_string(), "endsAt": end.to_string(), "createdBy": self.by,
+            "matchers": matchers, "startsAt": begins, "endsAt": end.to_string(), "createdBy": self.by,
             "comment": comment,
         });
         let answer = server.change(cx, (Method::POST, "/api/v2/silences"), Some(&body), sent).await?.changed()?;

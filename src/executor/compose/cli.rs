@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::fields::Fields;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::executor::Tools;
-use crate::executor::process::{self, Ended, Spec};
+use crate::executor::process::{Ended, Spec};
 use crate::executor::tool::{self, Answer};
 use crate::executor::value::Text;
 
@@ -32,9 +32,9 @@ pub(super) struct Compose {
 
 impl Compose {
     /// The plugin where there is one, else the program of its own.
-    pub(super) async fn find() -> Result<Self, Sentence> {
+    pub(super) async fn find(tools: &Tools) -> Result<Self, Sentence> {
         for (name, first) in [("docker", Some("compose")), ("docker-compose", None)] {
-            let Some(program) = process::find(name) else { continue };
+            let Some(program) = tools.program(name) else { continue };
             let args = first.into_iter().chain(["version", "--short"]).map(str::to_owned).collect();
             let spec = Spec { program: program.clone(), args, ..Spec::default() };
             let answer = tool::ask(&spec, READ, PATIENCE, &CancellationToken::new()).await?;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::domain::runbook::Effect;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::text_enum;
-use crate::executor::listed;
+use crate::executor::attempt::only;
 use crate::executor::value::{SecretText, Text};
 
 text_enum! {
@@ -107,13 +107,16 @@ impl Fields {
             return Err(sentence!("action.shell_variable", name));
         }
         let verb = self.r#do;
+        only(
+            &verb,
+            &[
+                (self.replicas.is_some(), "replicas", &[Verb::Scale]),
+                (self.build, "build", &[Verb::Up, Verb::Recreate]),
+            ],
+        )?;
         match (verb, self.replicas.is_some()) {
             (Verb::Scale, true) if names.len() == 1 => self.replicas().map(drop),
             (Verb::Scale, _) => Err(sentence!("action.docker_compose_scale")),
-            (_, true) => Err(stray("replicas", &[Verb::Scale], verb)),
-            _ if self.build && !matches!(verb, Verb::Up | Verb::Recreate) => {
-                Err(stray("build", &[Verb::Up, Verb::Recreate], verb))
-            }
             _ => Ok(()),
         }
     }
@@ -193,9 +196,4 @@ impl Fields {
         }
         Ok(argv)
     }
-}
-
-/// A field of other verbs.
-fn stray(field: &'static str, verbs: &[Verb], verb: Verb) -> Sentence {
-    sentence!("action.docker_stray", field, verbs => listed(verbs), verb => verb.as_str())
 }

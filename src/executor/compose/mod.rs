@@ -14,7 +14,8 @@ use serde_json::{Map, Value, json};
 use self::cli::{Compose, Described};
 use self::fields::Fields;
 pub use self::fields::Verb;
-use super::docker::{Container, Engine, Fault, Selector};
+use super::attempt::{Fault, at_least};
+use super::docker::{Container, Engine, Selector};
 use super::output::Recorder;
 use super::process::{self, Ended};
 use super::tool::not_started;
@@ -48,8 +49,8 @@ const READ: usize = 64 * 1024;
 ///
 /// # Errors
 /// When there is none.
-pub async fn version() -> Result<String, Sentence> {
-    let compose = Compose::find().await?;
+pub async fn version(tools: &Tools) -> Result<String, Sentence> {
+    let compose = Compose::find(tools).await?;
     Ok(format!("{} {}", compose.name(), compose.version))
 }
 
@@ -77,14 +78,7 @@ struct Found {
 #[async_trait]
 impl Action for Fields {
     fn effect(&self, declared: Option<Effect>) -> Result<Effect, Sentence> {
-        let least = Fields::effect(self);
-        match declared {
-            Some(declared) if declared < least => {
-                let (verb, declared, least) = (self.r#do.as_str(), declared.as_str(), least.as_str());
-                Err(sentence!("action.docker_effect", verb, declared, least))
-            }
-            declared => Ok(declared.unwrap_or(least)),
-        }
+        at_least(Fields::effect(self), declared)
     }
 
     fn secrets(&self) -> Vec<String> {
@@ -137,7 +131,7 @@ impl Action for Fields {
 impl Fields {
     /// Looks at the files and at the containers.
     async fn look(&self, tools: &Tools) -> Result<Found, Sentence> {
-        let compose = Compose::find().await?;
+        let compose = Compose::find(tools).await?;
         let dir = self.directory()?;
         let (files, env_file) = self.files(&dir)?;
         let mut digests = Map::new();

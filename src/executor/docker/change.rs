@@ -5,7 +5,6 @@ use bollard::models::ContainerUpdateBody;
 use bollard::query_parameters::{RestartContainerOptionsBuilder, StopContainerOptionsBuilder};
 
 use super::Attempt;
-use super::disk::size;
 use super::engine::{Container, Engine, Fault, fault, of_one};
 use super::job::Job;
 use super::look::processors;
@@ -59,7 +58,7 @@ pub(super) fn change(job: &Job, names: &str) -> Sentence {
         Job::Restart { .. } => sentence!("action.docker_restart", names),
         Job::Stop { .. } => sentence!("action.docker_stop", names),
         Job::Limit { memory, cpus } => {
-            let memory = memory.map(|memory| format!("memory {}", size(memory)));
+            let memory = memory.map(|memory| format!("memory {}", whole(memory)));
             let cpus = cpus.map(|nano| format!("cpus {}", decimal(nano)));
             let what = memory.into_iter().chain(cpus).collect::<Vec<_>>().join(", ");
             sentence!("action.docker_limit", names, what)
@@ -121,6 +120,13 @@ fn swap(memory: i64, before: Option<i64>, both: Option<i64>) -> Option<i64> {
     }
 }
 
+/// Bytes in the largest unit of which they are a whole number, as limits are written: `512 MiB`, never `537 MB`.
+fn whole(bytes: i64) -> String {
+    let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let fits = units.iter().find(|(_, unit)| bytes % unit == 0);
+    fits.map_or_else(|| format!("{bytes} B"), |(name, unit)| format!("{} {name}", bytes / unit))
+}
+
 /// Billionths as a decimal number: `1.5`.
 fn decimal(nano: i64) -> String {
     let text = format!("{}.{:09}", nano / 1_000_000_000, nano % 1_000_000_000);
@@ -137,6 +143,12 @@ mod tests {
         assert_eq!(swap(100, Some(50), Some(50)), Some(100), "none stays none");
         assert_eq!(swap(100, None, Some(0)), Some(200));
         assert_eq!(swap(100, Some(50), Some(-1)), Some(-1));
+    }
+
+    #[test]
+    fn memory_is_said_as_it_was_written() {
+        let said = [512 << 20, 1 << 30, 1536 << 20, 64 << 10, 1000].map(whole);
+        assert_eq!(said, ["512 MiB", "1 GiB", "1536 MiB", "64 KiB", "1000 B"]);
     }
 
     #[test]

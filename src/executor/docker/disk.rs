@@ -1,5 +1,6 @@
 //! `docker` df: how much room the engine's things take, and which of them nothing uses. Changes nothing.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
@@ -74,8 +75,34 @@ pub(super) fn things(disk: &Value, gone: &dyn Fn(&Thing) -> bool) -> Vec<Thing> 
         let unused = one["InUse"].as_bool() == Some(false);
         found.push(thing(Kind::BuildCache, &one["ID"], names.into_iter().collect(), bytes, unused, &one));
     }
-    found.sort_by(|a, b| (a.kind, a.name(), &a.id).cmp(&(b.kind, b.name(), &b.id)));
+    let below = Below::of(disk);
+    found.sort_by_cached_key(|one| (one.kind, Reverse(below.count(&one.id)), one.name(), one.id.clone()));
     found
+}
+
+/// Which pieces of build cache stand on which. One only goes when nothing stands on it any more, so those that stand
+/// on most come first.
+struct Below(BTreeMap<String, Vec<String>>);
+
+impl Below {
+    fn of(disk: &Value) -> Self {
+        let pieces = disk["BuildCache"].as_array().into_iter().flatten();
+        // One parent in older engines, several in newer ones.
+        let parents = |one: &Value| match one["Parent"].as_str() {
+            Some(parent) if !parent.is_empty() => vec![parent.to_owned()],
+            _ => strings(&one["Parents"]),
+        };
+        Self(pieces.map(|one| (one["ID"].as_str().unwrap_or_default().to_owned(), parents(one))).collect())
+    }
+
+    fn count(&self, id: &str) -> usize {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![id]);
+        while let Some(id) = next.pop() {
+            let parents = self.0.get(id).into_iter().flatten().map(String::as_str);
+            next.extend(parents.filter(|parent| seen.insert(*parent)));
+        }
+        seen.len()
+    }
 }
 
 fn thing(kind: Kind, id: &Value, names: Vec<String>, bytes: i64, unused: bool, from: &Value) -> Thing {
@@ -156,6 +183,19 @@ mod tests {
         ] {
             assert_eq!(size(bytes), text);
         }
+    }
+
+    #[test]
+    fn what_others_are_built_on_comes_after_them() {
+        let disk = json!({"BuildCache": [
+            {"ID": "base", "Parent": "", "Size": 1, "InUse": false},
+            {"ID": "alone", "Size": 1, "InUse": false},
+            {"ID": "top", "Parents": ["left", "middle"], "Size": 1, "InUse": false},
+            {"ID": "left", "Parents": ["base"], "Size": 1, "InUse": false},
+            {"ID": "middle", "Parent": "base", "Size": 1, "InUse": false},
+        ]});
+        let order: Vec<String> = things(&disk, &|_| false).into_iter().map(|thing| thing.id).collect();
+        assert_eq!(order, ["top", "left", "middle", "alone", "base"]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::job::Selector;
 use super::raw;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::executor::Tools;
+pub(in crate::executor) use crate::executor::attempt::Fault;
 
 /// Where the engine listens unless the configuration says otherwise.
 const DEFAULT: &str = "unix:///var/run/docker.sock";
@@ -27,15 +28,6 @@ const DEPENDS_ON: &str = "com.docker.compose.depends_on";
 const CONFIG_HASH: &str = "com.docker.compose.config-hash";
 /// On a container of `compose run`: it is not the service.
 const ONE_OFF: &str = "com.docker.compose.oneoff";
-
-/// Why something was not done.
-#[derive(Debug)]
-pub(crate) enum Fault {
-    /// It certainly did not come about.
-    Failed(Sentence),
-    /// It was sent, and nobody answered.
-    Lost(Sentence),
-}
 
 /// A container as the engine lists it.
 #[derive(Debug)]
@@ -152,7 +144,7 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// Reaches the engine. `patience` is the longest that one answer may take.
-    pub(crate) async fn reach(tools: &Tools, patience: Duration) -> Result<Self, Fault> {
+    pub(in crate::executor) async fn reach(tools: &Tools, patience: Duration) -> Result<Self, Fault> {
         let address = tools.docker_host.clone().unwrap_or_else(|| DEFAULT.to_owned());
         let away = |error: Error| Fault::Failed(away(&address, &error));
         let seconds = patience.as_secs().max(1);
@@ -165,7 +157,7 @@ impl Engine {
     }
 
     /// The containers that a selector means, sorted by name, running or not.
-    pub(crate) async fn containers(&self, selector: &Selector) -> Result<Vec<Container>, Fault> {
+    pub(in crate::executor) async fn containers(&self, selector: &Selector) -> Result<Vec<Container>, Fault> {
         let project = match selector {
             Selector::Compose { project, .. } => project.as_deref(),
             Selector::Name { .. } => None,
@@ -249,6 +241,11 @@ pub(super) fn fault(what: Sentence, error: &Error) -> Fault {
         Error::HyperLegacyError { err } if err.is_connect() => Fault::Failed(why),
         _ => Fault::Lost(why),
     }
+}
+
+/// What an error means of something that has begun: whatever it says, how that ended nobody heard.
+pub(super) fn lost(what: &str, error: &Error) -> Fault {
+    Fault::Lost(sentence!("action.docker_went_wrong", what, why => causes(error)))
 }
 
 /// An error as it came, with what led to it.

@@ -1,13 +1,12 @@
 //! `docker` exec: one program in one container, without a terminal, without standard input, without privileges.
 
 use bollard::container::LogOutput;
-use bollard::errors::Error;
 use bollard::exec::{CreateExecOptions, StartExecResults};
 use futures_util::StreamExt as _;
 use serde_json::{Map, Value};
 
 use super::Attempt;
-use super::engine::{Container, Engine, Fault, fault, of_one};
+use super::engine::{Container, Engine, Fault, fault, lost, of_one};
 use crate::domain::sentence::{Sentence, sentence};
 use crate::executor::listed;
 use crate::executor::output::{Pipe, Recorded, beginning};
@@ -34,9 +33,9 @@ pub(super) async fn run(
     let created = engine.docker.create_exec(&target.id, config).await;
     let id = created.map_err(|error| of_one(target, &error))?.id;
     attempt.sent = true;
-    let ended = record(engine, &id, attempt).await;
+    let ended = record(engine, (&target.name, &id), attempt).await;
     attempt.sent = false;
-    match ended.map_err(|error| fault(Sentence::plain(&target.name), &error))? {
+    match ended? {
         None => Err(Fault::Lost(sentence!("action.docker_exec_lost", name => &target.name))),
         Some(code) => {
             attempt.found("exit", code);
@@ -49,15 +48,17 @@ pub(super) async fn run(
 }
 
 /// Takes all that it prints, and its exit code; none if it still runs.
-async fn record(engine: &Engine, id: &str, attempt: &mut Attempt<'_>) -> Result<Option<i64>, Error> {
-    if let StartExecResults::Attached { mut output, .. } = engine.docker.start_exec(id, None).await? {
+async fn record(engine: &Engine, (name, id): (&str, &str), attempt: &mut Attempt<'_>) -> Result<Option<i64>, Fault> {
+    let started = engine.docker.start_exec(id, None).await;
+    let started = started.map_err(|error| fault(Sentence::plain(name), &error))?;
+    if let StartExecResults::Attached { mut output, .. } = started {
         while let Some(frame) = output.next().await {
-            let frame = frame?;
+            let frame = frame.map_err(|error| lost(name, &error))?;
             let pipe = if let LogOutput::StdErr { .. } = frame { Pipe::Err } else { Pipe::Out };
             attempt.recorder.push(pipe, frame.as_ref());
         }
     }
-    Ok(engine.docker.inspect_exec(id).await?.exit_code)
+    Ok(engine.docker.inspect_exec(id).await.map_err(|error| lost(name, &error))?.exit_code)
 }
 
 /// What its standard output says.

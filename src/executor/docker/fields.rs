@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use regex::RegexBuilder;
 use serde::Deserialize;
 
+use super::amounts;
 use super::job::{Job, Kind, Mount, OneOff, Selector, Verb};
 use crate::domain::sentence::{Sentence, sentence};
-use crate::executor::listed;
+use crate::executor::attempt::{Field, only};
 use crate::executor::value::{SecretText, Span, Text};
 
 /// Log lines that are read from each container where nothing is said.
@@ -23,8 +24,6 @@ const LONGEST_WATCH: u64 = 900;
 const WITHIN: u64 = 60;
 /// Largest compiled pattern, in bytes.
 const PATTERN: usize = 1024 * 1024;
-/// The least memory that the engine gives a container, in bytes.
-const LEAST_MEMORY: i64 = 6 * 1024 * 1024;
 
 /// Containers to look at or to act on, chosen by their compose labels or by name, and what the engine keeps beside
 /// them. Facts, by verb:
@@ -42,16 +41,16 @@ const LEAST_MEMORY: i64 = 6 * 1024 * 1024;
 #[serde(deny_unknown_fields)]
 pub(super) struct Fields {
     /// What to do.
-    r#do: Verb,
+    pub(super) r#do: Verb,
     /// The compose project's name. `prune`: only what carries its label.
     #[serde(default)]
-    project: Option<Text>,
+    pub(super) project: Option<Text>,
     /// The compose service's name, or several.
     #[serde(default)]
-    service: Option<Services>,
+    pub(super) service: Option<Services>,
     /// One container's name; not together with project and service.
     #[serde(default)]
-    container: Option<Text>,
+    pub(super) container: Option<Text>,
     /// `logs`: a regular expression; only lines that match are kept.
     #[serde(default)]
     pattern: Option<Text>,
@@ -88,7 +87,7 @@ pub(super) struct Fields {
     stop_timeout: Option<Span>,
     /// `network`: this network's members. `run`: the network to be in, none without.
     #[serde(default)]
-    network: Option<Text>,
+    pub(super) network: Option<Text>,
     /// `limit`, `run`: most memory, as in `512m`, `1g` or bytes.
     #[serde(default)]
     memory: Option<Text>,
@@ -134,7 +133,7 @@ pub(super) struct Fields {
 /// One service, or several.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(untagged, expecting = "expected a service's name, or a list of them")]
-enum Services {
+pub(super) enum Services {
     One(Text),
     Several(Vec<Text>),
 }
@@ -186,7 +185,8 @@ impl Fields {
     /// A field of another verb.
     fn strays(&self) -> Result<(), Sentence> {
         use Verb as V;
-        let of = |given: bool, field: &'static str, verbs: &'static [Verb]| (given, field, verbs);
+        let of =
+            |given: bool, field: &'static str, verbs: &'static [Verb]| -> Field<'_, Verb> { (given, field, verbs) };
         let fields = [
             of(self.pattern.is_some(), "pattern", &[V::Logs]),
             of(self.tail.is_some(), "tail", &[V::Logs]),
@@ -213,52 +213,7 @@ impl Fields {
             of(self.user.is_some(), "user", &[V::Run]),
             of(self.writable.is_some(), "writable", &[V::Run]),
         ];
-        match fields.iter().find(|(given, _, verbs)| *given && !verbs.contains(&self.r#do)) {
-            Some((_, field, verbs)) => Err(
-                sentence!("action.docker_stray", field => *field, verbs => listed(verbs), verb => self.r#do.as_str()),
-            ),
-            None => Ok(()),
-        }
-    }
-
-    fn selector(&self) -> Result<Selector, Sentence> {
-        let verb = self.r#do;
-        let (project, container) = (text(&self.project), text(&self.container));
-        let services: Vec<String> = match &self.service {
-            None => Vec::new(),
-            Some(Services::One(Text(service))) => vec![service.clone()],
-            Some(Services::Several(several)) => several.iter().map(|Text(service)| service.clone()).collect(),
-        };
-        let given = project.is_some() || self.service.is_some() || container.is_some();
-        let empty = matches!(&self.service, Some(Services::Several(several)) if several.is_empty());
-        if empty || [&project, &container].into_iter().flatten().chain(&services).any(String::is_empty) {
-            return Err(sentence!("action.docker_empty_name"));
-        }
-        let free = match verb {
-            Verb::Ps => true,
-            Verb::Df | Verb::Run if given => return Err(sentence!("action.docker_no_selector", verb => verb.as_str())),
-            Verb::Prune if self.service.is_some() || container.is_some() => {
-                return Err(sentence!("action.docker_only_project", verb => verb.as_str()));
-            }
-            Verb::Df | Verb::Run | Verb::Prune => true,
-            Verb::Down if project.is_none() || self.service.is_some() || container.is_some() => {
-                return Err(sentence!("action.docker_only_project", verb => verb.as_str()));
-            }
-            Verb::ScaleDown if project.is_none() || services.len() != 1 || container.is_some() => {
-                return Err(sentence!("action.docker_one_service", verb => verb.as_str()));
-            }
-            Verb::Network if given == self.network.is_some() => {
-                return Err(sentence!("action.docker_network_or_containers"));
-            }
-            Verb::Network => true,
-            _ => false,
-        };
-        match container {
-            Some(_) if project.is_some() || !services.is_empty() => Err(sentence!("action.docker_two_ways")),
-            Some(name) => Ok(Selector::Name { container: name }),
-            None if !given && !free => Err(sentence!("action.docker_which", verb => verb.as_str())),
-            None => Ok(Selector::Compose { project, services }),
-        }
+        only(&self.r#do, &fields)
     }
 
     fn grace(&self) -> Result<Option<i32>, Sentence> {
@@ -292,7 +247,7 @@ impl Fields {
 
     fn limit(&self) -> Result<Job, Sentence> {
         let memory = self.memory()?;
-        let cpus = self.cpus.as_ref().map(|Text(text)| nano_cpus(text)).transpose()?;
+        let cpus = self.cpus.as_ref().map(|Text(text)| amounts::nano_cpus(text)).transpose()?;
         match (memory, cpus) {
             (None, None) => Err(sentence!("action.docker_limit_of_what")),
             (memory, cpus) => Ok(Job::Limit { memory, cpus }),
@@ -300,11 +255,7 @@ impl Fields {
     }
 
     fn memory(&self) -> Result<Option<i64>, Sentence> {
-        let Some(Text(text)) = &self.memory else { return Ok(None) };
-        match bytes(text) {
-            Some(bytes) if bytes >= LEAST_MEMORY => Ok(Some(bytes)),
-            _ => Err(sentence!("action.docker_memory", text)),
-        }
+        self.memory.as_ref().map(|Text(text)| amounts::memory(text)).transpose()
     }
 
     fn replicas(&self) -> Result<usize, Sentence> {
@@ -350,37 +301,9 @@ impl Fields {
     }
 }
 
-fn text(field: &Option<Text>) -> Option<String> {
+/// A field's text.
+pub(super) fn text(field: &Option<Text>) -> Option<String> {
     field.as_ref().map(|Text(text)| text.clone())
-}
-
-/// `512m`, `1g` or plain bytes, as bytes.
-fn bytes(text: &str) -> Option<i64> {
-    let lower = text.trim().to_ascii_lowercase();
-    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &lower[digits.len()..] {
-        "" | "b" => 1,
-        "k" | "kb" | "kib" => 1 << 10,
-        "m" | "mb" | "mib" => 1 << 20,
-        "g" | "gb" | "gib" => 1 << 30,
-        _ => return None,
-    };
-    digits.parse::<i64>().ok()?.checked_mul(unit)
-}
-
-/// Processors in billionths.
-fn nano_cpus(text: &str) -> Result<i64, Sentence> {
-    let wrong = || sentence!("action.docker_cpus", text);
-    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-    if part.len() > 9 || !part.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(wrong());
-    }
-    let whole: i64 = whole.parse().map_err(|_| wrong())?;
-    let part: i64 = format!("{part:0<9}").parse().map_err(|_| wrong())?;
-    match whole.checked_mul(1_000_000_000).and_then(|nano| nano.checked_add(part)) {
-        Some(nano) if whole >= 0 && nano > 0 => Ok(nano),
-        _ => Err(wrong()),
-    }
 }
 
 #[cfg(test)]
@@ -409,7 +332,7 @@ mod tests {
                 "start",
             ),
         ] {
-            assert_eq!(refused(&with), sentence!("action.docker_stray", field, verbs, verb), "{with}");
+            assert_eq!(refused(&with), sentence!("action.stray", field, verbs, verb), "{with}");
         }
     }
 
@@ -446,18 +369,6 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_something_says_which_containers() {
-        for verb in [Verb::Inspect, Verb::Logs, Verb::Stats, Verb::WaitHealthy, Verb::Restart, Verb::Stop, Verb::Exec] {
-            let with = json!({"do": verb, "argv": (verb == Verb::Exec).then_some(["id"])});
-            assert_eq!(refused(&with), sentence!("action.docker_which", verb => verb.as_str()));
-        }
-        assert_eq!(refused(&json!({"do": "stop", "project": ""})), sentence!("action.docker_empty_name"));
-        let both = json!({"do": "stop", "project": "shop", "container": "x"});
-        assert_eq!(refused(&both), sentence!("action.docker_two_ways"));
-        assert_eq!(check(json!({"do": "ps"})).unwrap().0.named(), sentence!("action.docker_all"));
-    }
-
-    #[test]
     fn a_container_of_its_own_sees_named_volumes_and_nothing_else() {
         let run = |mounts: Value| json!({"do": "run", "image": "busybox", "argv": ["id"], "mounts": mounts});
         for wrong in ["/var/run/docker.sock", "../x", "./x", "a/b", "", "~", "-v"] {
@@ -476,18 +387,5 @@ mod tests {
             assert!(format!("{:?}", refused(&with)).contains(field));
         }
         assert!(check(run(json!([{"volume": "shop_data", "at": "/data"}]))).is_ok());
-    }
-
-    #[test]
-    fn amounts_are_read_as_people_write_them() {
-        let read = ["512m", "1g", "1GiB", "64k", "1000", "1.5g", "", "g", "9999999999g"].map(bytes);
-        let (k, m, g) = (1 << 10, 1 << 20, 1 << 30);
-        let known = [Some(512 * m), Some(g), Some(g), Some(64 * k), Some(1000), None, None, None, None];
-        assert_eq!(read, known);
-        assert_eq!(
-            ["1.5", "2", "0.25"].map(|text| nano_cpus(text).ok()),
-            [1_500_000_000, 2_000_000_000, 250_000_000].map(Some)
-        );
-        assert!(["0", "-1", "1.2.3", "x", "0.0000000001"].iter().all(|text| nano_cpus(text).is_err()));
     }
 }

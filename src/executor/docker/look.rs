@@ -52,7 +52,7 @@ pub(super) async fn inspect(
     let asked = targets.iter().map(async |target| {
         let answer = engine.docker.inspect_container(&target.id, None).await;
         let answer = answer.map_err(|error| of_one(target, &error))?;
-        Ok(state(target, answer))
+        Ok::<_, Fault>(state(target, answer))
     });
     let states: Vec<Value> = try_join_all(asked).await?;
     let text = |state: &Value, fact: &str| match &state[fact] {

@@ -2,6 +2,7 @@
 //! them. Never a directory of the host, a privilege, or a name from outside in a path of the engine's: whoever may write
 //! a runbook is not thereby root on the host.
 
+mod amounts;
 mod change;
 mod disk;
 mod down;
@@ -17,6 +18,7 @@ mod oneoff;
 mod plan;
 mod prune;
 mod raw;
+mod select;
 mod stats;
 
 use std::time::Duration;
@@ -24,11 +26,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-pub(super) use self::engine::{Container, Engine, Fault};
+pub(super) use self::engine::{Container, Engine};
 use self::fields::Fields;
 use self::job::Job;
 pub(super) use self::job::Selector;
 pub use self::job::Verb;
+use super::attempt::{Fault, at_least};
 use super::output::Recorder;
 use super::value::SecretText;
 use super::{Action, ActionSpec, StepContext, Tools, listed, read, schema_of};
@@ -98,16 +101,11 @@ impl Attempt<'_> {
 #[async_trait]
 impl Action for DockerStep {
     fn effect(&self, declared: Option<Effect>) -> Result<Effect, Sentence> {
-        let verb = self.job.verb().as_str();
         let writes = matches!(&self.job, Job::Run(one) if one.mounts.iter().any(|mount| mount.write));
         match (self.job.effect(), declared) {
             (None, None) => Err(sentence!("action.docker_exec_effect")),
             (None, Some(Effect::Read)) if writes => Err(sentence!("action.docker_run_effect")),
-            (Some(least), Some(declared)) if declared < least => {
-                let (declared, least) = (declared.as_str(), least.as_str());
-                Err(sentence!("action.docker_effect", verb, declared, least))
-            }
-            (least, declared) => Ok(declared.or(least).unwrap_or(Effect::Read)),
+            (least, declared) => at_least(least.unwrap_or(Effect::Read), declared),
         }
     }
 

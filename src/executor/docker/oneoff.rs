@@ -14,7 +14,7 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::Attempt;
-use super::engine::{Container, Engine, Fault, fault, of_thing};
+use super::engine::{Container, Engine, Fault, fault, lost, of_thing};
 use super::job::OneOff;
 use super::prune::volume_created;
 use crate::domain::sentence::{Sentence, sentence};
@@ -83,13 +83,11 @@ pub(super) async fn run(
     attempt.leftover = true;
     let created = engine.docker.create_container(None::<CreateContainerOptions>, body).await;
     let id = created.map_err(|error| of_thing(&one.image, &error))?.id;
-    let ended = to_its_end(engine, &id, attempt).await;
+    let ended = to_its_end(engine, (&one.image, &id), attempt).await;
     attempt.sent = false;
-    let code = ended.map_err(|error| fault(Sentence::plain(&one.image), &error))?;
-    remove(engine, &id)
-        .await
-        .map_err(|error| fault(sentence!("action.docker_removing", name => &one.image), &error))?;
-    attempt.leftover = false;
+    let code = ended?;
+    // What cannot be removed now is removed by its label: that says nothing of what the program did.
+    attempt.leftover = remove(engine, &id).await.is_err();
     attempt.found("exit", code);
     match one.ok.contains(&code) {
         true => Ok(sentence!("action.exit", code)),
@@ -97,13 +95,16 @@ pub(super) async fn run(
     }
 }
 
-async fn to_its_end(engine: &Engine, id: &str, attempt: &mut Attempt<'_>) -> Result<i64, Error> {
+async fn to_its_end(engine: &Engine, (image, id): (&str, &str), attempt: &mut Attempt<'_>) -> Result<i64, Fault> {
+    let lost = |error: Error| lost(image, &error);
     let options = AttachContainerOptionsBuilder::default().stream(true).stdout(true).stderr(true).build();
-    let mut attached = engine.docker.attach_container(id, Some(options)).await?;
+    let mut attached =
+        engine.docker.attach_container(id, Some(options)).await.map_err(|error| of_thing(image, &error))?;
     attempt.sent = true;
-    engine.docker.start_container(id, None).await?;
+    let started = engine.docker.start_container(id, None).await;
+    started.map_err(|error| fault(Sentence::plain(image), &error))?;
     while let Some(frame) = attached.output.next().await {
-        let frame = frame?;
+        let frame = frame.map_err(lost)?;
         let pipe = if let LogOutput::StdErr { .. } = frame { Pipe::Err } else { Pipe::Out };
         attempt.recorder.push(pipe, frame.as_ref());
     }
@@ -112,8 +113,11 @@ async fn to_its_end(engine: &Engine, id: &str, attempt: &mut Attempt<'_>) -> Res
     match waiting.next().await {
         Some(Ok(answer)) => Ok(answer.status_code),
         Some(Err(Error::DockerContainerWaitError { code, .. })) => Ok(code),
-        Some(Err(error)) => Err(error),
-        None => Ok(engine.docker.inspect_container(id, None).await?.state.and_then(|s| s.exit_code).unwrap_or(-1)),
+        Some(Err(error)) => Err(lost(error)),
+        None => {
+            let found = engine.docker.inspect_container(id, None).await.map_err(lost)?;
+            Ok(found.state.and_then(|state| state.exit_code).unwrap_or(-1))
+        }
     }
 }
 

@@ -153,6 +153,7 @@ pub(super) async fn all(engine: &Engine, planned: &Value, attempt: &mut Attempt<
             }
             Ok(Removed::Gone) => tally.keep(target, "gone"),
             Ok(Removed::Another) => tally.keep(target, "replaced"),
+            Ok(Removed::Left) => tally.keep(target, "in use, or gone"),
             // In use by now: the engine itself refuses.
             Err(Error::DockerResponseServerError { status_code: 409 | 403, message }) => tally.keep(target, &message),
             Err(error) => return Err(fault(sentence!("action.docker_removing", name => target.name()), &error)),
@@ -187,6 +188,7 @@ enum Removed {
     Yes,
     Gone,
     Another,
+    Left,
 }
 
 async fn remove(engine: &Engine, target: &Target) -> Result<Removed, Error> {
@@ -211,7 +213,9 @@ async fn remove(engine: &Engine, target: &Target) -> Result<Removed, Error> {
         Kind::BuildCache => {
             let filters = HashMap::from([("id".to_owned(), vec![target.id.clone()])]);
             let options = PruneBuildOptionsBuilder::default().all(true).filters(&filters).build();
-            docker.prune_build(Some(options)).await.map(|_| ())
+            // The engine says no word of one that it leaves.
+            let gone = docker.prune_build(Some(options)).await?.caches_deleted.unwrap_or_default();
+            return Ok(if gone.contains(&target.id) { Removed::Yes } else { Removed::Left });
         }
     };
     match answer {

@@ -23,6 +23,8 @@ use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Outcome, Report};
+use crate::domain::text_enum;
+use crate::executor::attempt::{needed, only};
 use crate::executor::process::Spec;
 use crate::executor::value::Text;
 use crate::executor::{Action, ActionSpec, StepContext, Tools, read, schema_of};
@@ -36,14 +38,14 @@ pub(in crate::executor) const SPEC: ActionSpec = ActionSpec {
     parse: |with| Ok(Box::new(read::<Fields>(with)?.check()?)),
 };
 
-/// What to do with a backup.
-#[derive(Debug, Clone, Copy, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Verb {
-    /// Makes one.
-    Dump,
-    /// Reads one to its end, and changes nothing.
-    Inspect,
+text_enum! {
+    /// What to do with a backup.
+    Verb {
+        /// Makes one.
+        Dump = "dump",
+        /// Reads one to its end, and changes nothing.
+        Inspect = "inspect",
+    }
 }
 
 /// A backup of a PostgreSQL database. Facts of `dump`: `file`, `bytes`, `sha256`, `seconds`, `rows` (by schema and table,
@@ -90,21 +92,18 @@ enum Job {
 impl Fields {
     fn check(self) -> Result<Backup, Sentence> {
         let place = Place::new(&self.dir, &self.file.0)?;
-        let job = match (self.r#do, self.database, self.format) {
-            (Verb::Dump, Some(database), format) => {
-                Job::Dump { database: database.secret, format: format.unwrap_or(Format::Custom) }
-            }
-            (Verb::Dump, None, _) => return Err(sentence!("action.sql_needs", verb => "dump", field => "database")),
-            (Verb::Inspect, None, None) => Job::Inspect,
-            (Verb::Inspect, Some(_), _) => return Err(stray("database")),
-            (Verb::Inspect, None, Some(_)) => return Err(stray("format")),
+        let verb = self.r#do;
+        let dump: &[Verb] = &[Verb::Dump];
+        only(&verb, &[(self.database.is_some(), "database", dump), (self.format.is_some(), "format", dump)])?;
+        let job = match verb {
+            Verb::Dump => Job::Dump {
+                database: needed(self.database, "database", &verb)?.secret,
+                format: self.format.unwrap_or(Format::Custom),
+            },
+            Verb::Inspect => Job::Inspect,
         };
         Ok(Backup { place, job })
     }
-}
-
-fn stray(field: &str) -> Sentence {
-    sentence!("action.sql_stray_verb", field, verbs => "dump", verb => "inspect")
 }
 
 #[async_trait]

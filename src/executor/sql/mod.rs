@@ -1,7 +1,7 @@
 //! `sql`: one query or one statement on a PostgreSQL database. The text is the author's, values are bound; nothing
 //! that is typed in chat ever becomes SQL.
 
-mod backup;
+pub mod backup;
 mod dump;
 mod explain;
 mod fields;
@@ -9,7 +9,7 @@ mod ident;
 mod looks;
 pub mod maintain;
 mod queries;
-mod restore;
+pub mod restore;
 mod rows;
 mod session;
 mod text;
@@ -29,6 +29,7 @@ pub(super) use self::maintain::SPEC as MAINTAIN;
 pub(super) use self::restore::SPEC as RESTORE;
 use self::rows::{ROWS, Wanted};
 use self::session::{Broken, Fault, Progress, nothing};
+use super::attempt::at_least;
 use super::{Action, ActionSpec, StepContext, Tools, read, schema_of};
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
@@ -45,16 +46,6 @@ pub(super) const SPEC: ActionSpec = ActionSpec {
     schema: schema_of::<Fields>,
     parse: |with| Ok(Box::new(read::<Fields>(with)?.check()?)),
 };
-
-/// The effect of a step that does at least this.
-fn at_least(least: Effect, declared: Option<Effect>) -> Result<Effect, Sentence> {
-    match declared {
-        Some(declared) if declared < least => {
-            Err(sentence!("action.sql_effect", declared => declared.as_str(), least => least.as_str()))
-        }
-        declared => Ok(declared.unwrap_or(least)),
-    }
-}
 
 /// How long a goodbye may take; nothing hangs on it.
 const GOODBYE: Duration = Duration::from_secs(1);

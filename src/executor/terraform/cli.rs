@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use super::fields::{Fields, Verb};
 use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Outcome, Output, Report};
+use crate::executor::attempt::Deadline;
 use crate::executor::output::Recorder;
 use crate::executor::process::{self, Ended, Spec};
 use crate::executor::tool::{self, Answer, not_started};
@@ -32,8 +31,8 @@ pub(super) struct Called {
 }
 
 /// Its file.
-pub(super) fn program() -> Result<PathBuf, Sentence> {
-    process::find("terraform").ok_or_else(|| sentence!("action.terraform_missing", path => process::PATH))
+pub(super) fn program(tools: &Tools) -> Result<PathBuf, Sentence> {
+    tools.program("terraform").ok_or_else(|| sentence!("action.terraform_missing", path => process::PATH))
 }
 
 impl Fields {
@@ -54,7 +53,7 @@ impl Fields {
             env.insert(name.clone(), text.reveal(tools)?);
         }
         Ok(Spec {
-            program: program()?,
+            program: program(tools)?,
             args: argv,
             dir: Some(self.directory()?),
             env,
@@ -64,28 +63,26 @@ impl Fields {
     }
 
     /// Asks for an answer that nobody else sees.
-    pub(super) async fn ask(
-        &self,
-        tools: &Tools,
-        argv: &[&str],
-        timeout: Duration,
-        cancel: &CancellationToken,
-    ) -> Result<Answer, Sentence> {
+    pub(super) async fn ask(&self, tools: &Tools, argv: &[&str], deadline: &Deadline) -> Result<Answer, Sentence> {
         let argv = argv.iter().map(|argument| (*argument).to_owned()).collect();
-        let answer = tool::ask(&self.spec(tools, argv)?, READ, timeout, cancel).await?;
+        let answer = tool::ask(&self.spec(tools, argv)?, READ, deadline.left(), &deadline.cancel).await?;
         match answer.ended {
-            Ended::TimedOut => Err(sentence!("action.terraform_slow", seconds => timeout.as_secs())),
+            Ended::TimedOut => Err(sentence!("action.terraform_slow", seconds => deadline.whole.as_secs())),
             Ended::Cancelled => Err(sentence!("action.cancelled")),
             _ if !answer.whole => Err(sentence!("action.terraform_too_large", limit => READ / 1024 / 1024)),
             _ => Ok(answer),
         }
     }
 
-    /// Calls it while people watch.
-    pub(super) async fn call(&self, cx: &StepContext, spec: &Spec) -> Result<Called, Sentence> {
+    /// Calls it while people watch. With no time left it is not called at all, so that nothing is begun that cannot end.
+    pub(super) async fn call(&self, cx: &StepContext, spec: &Spec, deadline: &Deadline) -> Result<Called, Sentence> {
+        let left = deadline.left();
+        if left.is_zero() {
+            return Err(cx.not_finished());
+        }
         let mut recorder = Recorder::watched(cx, KEPT);
         let sink = &mut |pipe, bytes: &[u8]| recorder.push(pipe, bytes);
-        let ended = process::run(spec, cx.timeout, &cx.cancel, sink).await;
+        let ended = process::run(spec, left, &cx.cancel, sink).await;
         let ended = ended.map_err(|error| not_started(&spec.program, &error))?;
         let recorded = recorder.finish();
         Ok(Called { ended, output: recorded.output, stdout: recorded.stdout })

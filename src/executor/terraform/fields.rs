@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::domain::runbook::Effect;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::text_enum;
-use crate::executor::listed;
+use crate::executor::attempt::{Field, needed, only};
 use crate::executor::value::{SecretText, Text};
 
 text_enum! {
@@ -108,7 +108,7 @@ impl Fields {
     /// What can be told without looking at this machine.
     pub(super) fn check(&self) -> Result<(), Sentence> {
         self.strays()?;
-        let needed = match self.r#do {
+        let least = match self.r#do {
             Verb::Apply => Some((&self.plan_file, "plan_file")),
             Verb::StateShow => Some((&self.address, "address")),
             Verb::ForceUnlock => Some((&self.lock_id, "lock_id")),
@@ -116,8 +116,8 @@ impl Fields {
             Verb::WorkspaceNew => Some((&self.workspace, "workspace")),
             _ => None,
         };
-        if let Some((None, field)) = needed {
-            return Err(sentence!("action.terraform_needs", verb => self.r#do.as_str(), field));
+        if let Some((given, field)) = least {
+            needed(given.as_ref(), field, &self.r#do)?;
         }
         if self.drift && self.destroy {
             return Err(sentence!("action.terraform_drift_or_destroy"));
@@ -143,7 +143,7 @@ impl Fields {
     /// A field of another verb.
     fn strays(&self) -> Result<(), Sentence> {
         use Verb as V;
-        let fields: [(bool, &'static str, &'static [Verb]); 12] = [
+        let fields: [Field<'_, Verb>; 12] = [
             (!self.vars.is_empty(), "vars", &[V::Plan, V::Lock]),
             (!self.var_files.is_empty(), "var_files", &[V::Plan, V::Lock]),
             (!self.targets.is_empty(), "targets", &[V::Plan]),
@@ -157,13 +157,7 @@ impl Fields {
             (self.lock_id.is_some(), "lock_id", &[V::ForceUnlock]),
             (self.state_file.is_some(), "state_file", &[V::StateRestore]),
         ];
-        match fields.iter().find(|(given, _, verbs)| *given && !verbs.contains(&self.r#do)) {
-            Some((_, field, verbs)) => {
-                let (verbs, verb) = (listed(verbs), self.r#do.as_str());
-                Err(sentence!("action.docker_stray", field => *field, verbs, verb))
-            }
-            None => Ok(()),
-        }
+        only(&self.r#do, &fields)
     }
 
     /// What it does at least. What an apply does is in its plan.

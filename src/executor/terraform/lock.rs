@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::clock::Timestamp;
+use crate::domain::span::written;
 
 /// A lock.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,6 +44,17 @@ impl Lock {
         Some((now.0 - Timestamp::from(since).0) / 1000)
     }
 
+    /// The same for people, no finer than they care for; empty where it cannot be told.
+    pub(super) fn for_how_long(&self, now: Timestamp) -> String {
+        let seconds = self.age(now).and_then(|age| u64::try_from(age).ok());
+        let coarse = |seconds: u64| match seconds {
+            0..60 => seconds,
+            60..172_800 => seconds - seconds % 60,
+            _ => seconds - seconds % 3600,
+        };
+        seconds.map(|seconds| written(coarse(seconds))).unwrap_or_default()
+    }
+
     pub(super) fn facts(&self, now: Timestamp) -> Map<String, Value> {
         let facts = json!({"lock_id": self.id, "who": self.who, "operation": self.operation,
             "created": self.created, "age": self.age(now)});
@@ -66,6 +78,8 @@ mod tests {
         assert_eq!((lock.who.as_str(), lock.operation.as_str()), ("ana@laptop", "OperationTypeApply"));
         let noon = Timestamp(1_772_366_400_000);
         assert_eq!(lock.facts(noon)["age"], 1800);
+        let said = [30, 1830, 2 * 86_400 + 5000].map(|age| lock.for_how_long(Timestamp(noon.0 + (age - 1800) * 1000)));
+        assert_eq!(said, ["30s", "30m", "49h"]);
         assert_eq!(Lock::read("Error: no such bucket"), None);
         let boxed = ERROR.replace('\n', "\n│ ");
         assert_eq!(Lock::read(&boxed), Some(lock));

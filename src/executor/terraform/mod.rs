@@ -20,6 +20,7 @@ use self::fields::Fields;
 pub use self::fields::Verb;
 use self::lock::Lock;
 use self::saved::Copy;
+use super::attempt::{Deadline, at_least};
 use super::process::Ended;
 use super::value::{SecretText, Text};
 use super::{Action, ActionSpec, StepContext, Tools, command_line, read, schema_of};
@@ -50,9 +51,9 @@ const LINES: usize = 1000;
 ///
 /// # Errors
 /// When it is not here.
-pub async fn version() -> Result<String, Sentence> {
+pub async fn version(tools: &Tools) -> Result<String, Sentence> {
     let args = ["version", "-json"].map(str::to_owned).to_vec();
-    let spec = super::process::Spec { program: program()?, args, ..Default::default() };
+    let spec = super::process::Spec { program: program(tools)?, args, ..Default::default() };
     let answer = super::tool::ask(&spec, 64 * 1024, Duration::from_secs(10), &CancellationToken::new()).await?;
     let said: Value = serde_json::from_str(&answer.stdout).unwrap_or_default();
     let version = said["terraform_version"].as_str().map(str::to_owned);
@@ -62,14 +63,7 @@ pub async fn version() -> Result<String, Sentence> {
 #[async_trait]
 impl Action for Fields {
     fn effect(&self, declared: Option<Effect>) -> Result<Effect, Sentence> {
-        let least = self.least();
-        match declared {
-            Some(declared) if declared < least => {
-                let (verb, declared, least) = (self.r#do.as_str(), declared.as_str(), least.as_str());
-                Err(sentence!("action.terraform_effect", verb, declared, least))
-            }
-            declared => Ok(declared.unwrap_or(least)),
-        }
+        at_least(self.least(), declared)
     }
 
     fn secrets(&self) -> Vec<String> {
@@ -82,7 +76,7 @@ impl Action for Fields {
             map.iter().map(|(name, text)| (name.clone(), text.shown())).collect()
         };
         let mut exact = json!({"do": self.r#do, "dir": self.directory()?.display().to_string(),
-            "program": program()?.display().to_string(), "argv": argv, "env": shown(&self.env),
+            "program": program(tools)?.display().to_string(), "argv": argv, "env": shown(&self.env),
             "vars": shown(&self.vars), "workspace": self.workspace.as_ref().map(|Text(name)| name)});
         let mut effect = self.least();
         let more;
@@ -90,7 +84,7 @@ impl Action for Fields {
             Verb::Apply => {
                 let path = self.saved_plan()?;
                 let digest = sha256(&saved::bytes(&path)?);
-                let changes = self.changes(tools, &path, PATIENCE, &CancellationToken::new()).await?;
+                let changes = self.changes(tools, &path, &Deadline::after(PATIENCE)).await?;
                 effect = changes.effect();
                 let mut facts = changes.facts();
                 facts.insert("plan_file".to_owned(), path.display().to_string().into());
@@ -99,13 +93,13 @@ impl Action for Fields {
                 sentence!("action.terraform_apply", what => changes.line())
             }
             Verb::ForceUnlock => {
-                let lock = self.held(tools, PATIENCE, &CancellationToken::new()).await?;
+                let lock = self.held(tools, &Deadline::after(PATIENCE)).await?;
                 more = Map::from_iter([("lock".to_owned(), json!([lock.id, lock.who, lock.created]))]);
                 let Lock { id, who, operation, created } = lock;
                 sentence!("action.terraform_force_unlock", id, who, operation, created)
             }
             Verb::StateRestore => {
-                let restore = self.restore(tools, PATIENCE, &CancellationToken::new()).await?;
+                let restore = self.restore(tools, &Deadline::after(PATIENCE)).await?;
                 more = restore.exact.as_object().cloned().unwrap_or_default();
                 sentence!("action.terraform_restore", earlier => restore.earlier, current => restore.current)
             }
@@ -123,14 +117,15 @@ impl Action for Fields {
     }
 
     async fn run(&self, cx: &StepContext) -> Outcome {
+        let deadline = Deadline::of(cx);
         let outcome = match self.r#do {
-            Verb::Plan => self.run_plan(cx).await,
-            Verb::Apply => self.run_apply(cx).await,
-            Verb::Lock => self.run_lock(cx).await,
-            Verb::ForceUnlock => self.run_unlock(cx).await,
-            Verb::StateRestore => self.push(cx).await,
-            Verb::Validate | Verb::StateList | Verb::Output | Verb::Workspaces => self.run_read(cx).await,
-            Verb::Init | Verb::WorkspaceNew | Verb::Fmt | Verb::StateShow => self.run_watched(cx).await,
+            Verb::Plan => self.run_plan(cx, &deadline).await,
+            Verb::Apply => self.run_apply(cx, &deadline).await,
+            Verb::Lock => self.run_lock(cx, &deadline).await,
+            Verb::ForceUnlock => self.run_unlock(cx, &deadline).await,
+            Verb::StateRestore => self.push(cx, &deadline).await,
+            Verb::Validate | Verb::StateList | Verb::Output | Verb::Workspaces => self.run_read(cx, &deadline).await,
+            Verb::Init | Verb::WorkspaceNew | Verb::Fmt | Verb::StateShow => self.run_watched(cx, &deadline).await,
         };
         outcome.unwrap_or_else(|why| Outcome::Failed(Report::line(why)))
     }
@@ -138,26 +133,20 @@ impl Action for Fields {
 
 impl Fields {
     /// What a saved plan says.
-    async fn changes(
-        &self,
-        tools: &Tools,
-        path: &std::path::Path,
-        timeout: Duration,
-        cancel: &CancellationToken,
-    ) -> Result<Changes, Sentence> {
+    async fn changes(&self, tools: &Tools, path: &std::path::Path, deadline: &Deadline) -> Result<Changes, Sentence> {
         let path = path.display().to_string();
-        let answer = self.ask(tools, &["show", "-json", "-no-color", &path], timeout, cancel).await?;
+        let answer = self.ask(tools, &["show", "-json", "-no-color", &path], deadline).await?;
         match answer.ended {
             Ended::Exited(0) => Changes::read(&answer.stdout),
             _ => Err(sentence!("action.terraform_said", why => answer.why())),
         }
     }
 
-    async fn run_plan(&self, cx: &StepContext) -> Result<Outcome, Sentence> {
+    async fn run_plan(&self, cx: &StepContext, deadline: &Deadline) -> Result<Outcome, Sentence> {
         let path = self.new_plan(&cx.idempotency_key, cx.started_at)?;
         let mut argv = self.argv();
         argv.push(format!("-out={}", path.display()));
-        let called = self.call(cx, &self.spec(&cx.tools, argv)?).await?;
+        let called = self.call(cx, &self.spec(&cx.tools, argv)?, deadline).await?;
         let report = |facts: Map<String, Value>| Report {
             output: Some(called.output.clone()),
             ..Report::new(facts.into(), Sentence::default())
@@ -167,7 +156,7 @@ impl Fields {
             Ended::Exited(2) => true,
             ended => return Ok(not_done(cx, ended, report(Map::new()))),
         };
-        let changes = self.changes(&cx.tools, &path, cx.timeout, &cx.cancel).await?;
+        let changes = self.changes(&cx.tools, &path, deadline).await?;
         let mut facts = changes.facts();
         facts.insert("changes".to_owned(), differs.into());
         facts.insert("plan_file".to_owned(), path.display().to_string().into());
@@ -176,14 +165,14 @@ impl Fields {
         Ok(Outcome::Done(Report { line, table: changes.table(), ..report(facts) }))
     }
 
-    async fn run_apply(&self, cx: &StepContext) -> Result<Outcome, Sentence> {
+    async fn run_apply(&self, cx: &StepContext, deadline: &Deadline) -> Result<Outcome, Sentence> {
         let path = self.saved_plan()?;
         let Some(digest) = cx.planned["sha256"].as_str() else { return Err(sentence!("action.terraform_no_approval")) };
         let copy = Copy::of(&path, digest)?;
-        let changes = self.changes(&cx.tools, copy.path(), cx.timeout, &cx.cancel).await?;
+        let changes = self.changes(&cx.tools, copy.path(), deadline).await?;
         let mut argv = self.argv();
         argv.push(copy.path().display().to_string());
-        let called = self.call(cx, &self.spec(&cx.tools, argv)?).await?;
+        let called = self.call(cx, &self.spec(&cx.tools, argv)?, deadline).await?;
         let report = Report {
             output: Some(called.output),
             table: changes.table(),
@@ -203,15 +192,10 @@ impl Fields {
     }
 
     /// Who holds the lock; none when it is free.
-    async fn holder(
-        &self,
-        tools: &Tools,
-        timeout: Duration,
-        cancel: &CancellationToken,
-    ) -> Result<Option<Lock>, Sentence> {
+    async fn holder(&self, tools: &Tools, deadline: &Deadline) -> Result<Option<Lock>, Sentence> {
         let argv = self.lock_argv();
         let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
-        let answer = self.ask(tools, &argv, timeout, cancel).await?;
+        let answer = self.ask(tools, &argv, deadline).await?;
         match (Lock::read(&answer.stderr), answer.ended) {
             (Some(lock), _) => Ok(Some(lock)),
             (None, Ended::Exited(0)) => Ok(None),
@@ -220,9 +204,9 @@ impl Fields {
     }
 
     /// The lock that this step is to take away, still held.
-    async fn held(&self, tools: &Tools, timeout: Duration, cancel: &CancellationToken) -> Result<Lock, Sentence> {
+    async fn held(&self, tools: &Tools, deadline: &Deadline) -> Result<Lock, Sentence> {
         let wanted = self.lock_id.as_ref().map(|Text(id)| id.as_str()).unwrap_or_default();
-        match self.holder(tools, timeout, cancel).await? {
+        match self.holder(tools, deadline).await? {
             None => Err(sentence!("action.terraform_not_locked")),
             Some(lock) if lock.id != wanted => {
                 Err(sentence!("action.terraform_another_lock", wanted, id => lock.id, who => lock.who))
@@ -231,22 +215,24 @@ impl Fields {
         }
     }
 
-    async fn run_lock(&self, cx: &StepContext) -> Result<Outcome, Sentence> {
-        let Some(lock) = self.holder(&cx.tools, cx.timeout, &cx.cancel).await? else {
+    async fn run_lock(&self, cx: &StepContext, deadline: &Deadline) -> Result<Outcome, Sentence> {
+        let Some(lock) = self.holder(&cx.tools, deadline).await? else {
             return Ok(Outcome::Done(Report::new(json!({"locked": false}), sentence!("action.terraform_not_locked"))));
         };
         let mut facts = lock.facts(cx.started_at);
         facts.insert("locked".to_owned(), true.into());
+        let age = lock.for_how_long(cx.started_at);
         let Lock { id, who, operation, created } = lock;
-        Ok(Outcome::Done(Report::new(facts.into(), sentence!("action.terraform_locked", id, who, operation, created))))
+        let line = sentence!("action.terraform_locked", id, who, operation, created, age);
+        Ok(Outcome::Done(Report::new(facts.into(), line)))
     }
 
-    async fn run_unlock(&self, cx: &StepContext) -> Result<Outcome, Sentence> {
-        let lock = self.held(&cx.tools, cx.timeout, &cx.cancel).await?;
+    async fn run_unlock(&self, cx: &StepContext, deadline: &Deadline) -> Result<Outcome, Sentence> {
+        let lock = self.held(&cx.tools, deadline).await?;
         if cx.planned["lock"] != cx.tools.redactor.value(&json!([lock.id, lock.who, lock.created])) {
             return Err(sentence!("action.terraform_moved_on"));
         }
-        let called = self.call(cx, &self.spec(&cx.tools, self.argv())?).await?;
+        let called = self.call(cx, &self.spec(&cx.tools, self.argv())?, deadline).await?;
         let report = Report {
             output: Some(called.output),
             ..Report::new(lock.facts(cx.started_at).into(), sentence!("action.terraform_unlocked", who => lock.who))
@@ -258,10 +244,10 @@ impl Fields {
     }
 
     /// What is asked and answered; answers may hold sensitive values, and only what may be seen leaves here.
-    async fn run_read(&self, cx: &StepContext) -> Result<Outcome, Sentence> {
+    async fn run_read(&self, cx: &StepContext, deadline: &Deadline) -> Result<Outcome, Sentence> {
         let argv = self.argv();
         let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
-        let answer = self.ask(&cx.tools, &argv, cx.timeout, &cx.cancel).await?;
+        let answer = self.ask(&cx.tools, &argv, deadline).await?;
         let json = || serde_json::from_str::<Value>(&answer.stdout);
         if self.r#do == Verb::Validate
             && let Ok(said) = json()
@@ -297,8 +283,8 @@ impl Fields {
     }
 
     /// What people watch.
-    async fn run_watched(&self, cx: &StepContext) -> Result<Outcome, Sentence> {
-        let called = self.call(cx, &self.spec(&cx.tools, self.argv())?).await?;
+    async fn run_watched(&self, cx: &StepContext, deadline: &Deadline) -> Result<Outcome, Sentence> {
+        let called = self.call(cx, &self.spec(&cx.tools, self.argv())?, deadline).await?;
         let mut facts = Map::new();
         if let Ended::Exited(code) = called.ended {
             facts.insert("exit".to_owned(), code.into());

@@ -1,12 +1,9 @@
 //! Putting an earlier state in the place of the current one: of the same lineage, under the next serial, so that
 //! terraform itself refuses it once somebody else wrote. Values of a state stay unread.
 
-use std::time::Duration;
-
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
 use super::cli::not_done;
 use super::fields::Fields;
@@ -14,6 +11,7 @@ use super::saved;
 use crate::domain::digest::sha256;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Outcome, Report};
+use crate::executor::attempt::Deadline;
 use crate::executor::process::Ended;
 use crate::executor::{StepContext, Tools};
 
@@ -33,12 +31,7 @@ pub(super) struct Restore {
 
 impl Fields {
     /// Looks at both states.
-    pub(super) async fn restore(
-        &self,
-        tools: &Tools,
-        timeout: Duration,
-        cancel: &CancellationToken,
-    ) -> Result<Restore, Sentence> {
+    pub(super) async fn restore(&self, tools: &Tools, deadline: &Deadline) -> Result<Restore, Sentence> {
         let name = self.state_file.as_ref().map(|text| text.0.clone()).unwrap_or_default();
         let path = std::path::PathBuf::from(&name);
         if !path.is_absolute() {
@@ -47,7 +40,7 @@ impl Fields {
         let bytes = saved::bytes(&path)?;
         let earlier: Head = serde_json::from_slice(&bytes)
             .map_err(|_| sentence!("action.terraform_state_file", name => name.as_str()))?;
-        let current = self.current(tools, timeout, cancel).await?;
+        let current = self.current(tools, deadline).await?;
         if earlier.lineage != current.lineage {
             return Err(sentence!("action.terraform_lineage", name));
         }
@@ -61,29 +54,28 @@ impl Fields {
     }
 
     /// Pushes the earlier one, if both are still those of the plan.
-    pub(super) async fn push(&self, cx: &StepContext) -> Result<Outcome, Sentence> {
-        let restore = self.restore(&cx.tools, cx.timeout, &cx.cancel).await?;
+    pub(super) async fn push(&self, cx: &StepContext, deadline: &Deadline) -> Result<Outcome, Sentence> {
+        let restore = self.restore(&cx.tools, deadline).await?;
         let moved = restore.exact.as_object().into_iter().flatten().any(|(key, now)| cx.planned[key] != *now);
         if moved {
             return Err(sentence!("action.terraform_moved_on"));
         }
         let mut spec = self.spec(&cx.tools, ["state", "push", "-"].map(str::to_owned).to_vec())?;
         spec.stdin = restore.text.into_bytes();
-        let called = self.call(cx, &spec).await?;
+        let called = self.call(cx, &spec, deadline).await?;
         let mut facts = json!({"previous_serial": restore.current, "restored_serial": restore.earlier});
         let report = |facts, line| Report { output: Some(called.output), ..Report::new(facts, line) };
         if called.ended != Ended::Exited(0) {
             return Ok(not_done(cx, called.ended, report(facts, Sentence::default())));
         }
         // Some backends count once more as they write.
-        let serial =
-            self.current(&cx.tools, cx.timeout, &cx.cancel).await.map_or(restore.current + 1, |now| now.serial);
+        let serial = self.current(&cx.tools, deadline).await.map_or(restore.current + 1, |now| now.serial);
         facts["serial"] = serial.into();
         Ok(Outcome::Done(report(facts, sentence!("action.terraform_restored", earlier => restore.earlier, serial))))
     }
 
-    async fn current(&self, tools: &Tools, timeout: Duration, cancel: &CancellationToken) -> Result<Head, Sentence> {
-        let answer = self.ask(tools, &["state", "pull"], timeout, cancel).await?;
+    async fn current(&self, tools: &Tools, deadline: &Deadline) -> Result<Head, Sentence> {
+        let answer = self.ask(tools, &["state", "pull"], deadline).await?;
         if answer.ended != Ended::Exited(0) {
             return Err(sentence!("action.terraform_said", why => answer.why()));
         }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -46,6 +47,7 @@ async fn query_range(
     }
 }
 
+#[allow(clippy::disallowed_methods)] // a server of its own has a clock of its own
 fn answer(lines: &[Line], asked: &BTreeMap<String, String>) -> Result<Value, String> {
     let known = ["query", "start", "end", "limit", "direction"];
     if let Some(name) = asked.keys().find(|name| !known.contains(&name.as_str())) {
@@ -54,7 +56,10 @@ fn answer(lines: &[Line], asked: &BTreeMap<String, String>) -> Result<Value, Str
     let text = |name: &str| asked.get(name).ok_or_else(|| format!("missing parameter {name}"));
     // Nine digits fewer would be seconds: the real one takes those too, and answers with nothing.
     let moment = |name: &str| text(name)?.parse::<i128>().map_err(|error| format!("{name}: {error}"));
-    let (start, end) = (moment("start")?, moment("end")?);
+    // Without an end it is now, as its own clock has it.
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos().cast_signed());
+    let end = if asked.contains_key("end") { moment("end")? } else { now() };
+    let start = moment("start")?;
     let limit: usize = text("limit")?.parse().map_err(|error| format!("limit: {error}"))?;
     if limit > MOST {
         return Err(format!("max entries limit per query exceeded, limit > max_entries_limit ({limit} > {MOST})"));

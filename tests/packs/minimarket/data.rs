@@ -7,7 +7,7 @@ impl Market {
     pub(super) async fn noted(&self, name: &str) {
         let with = json!({"do": "dump", "database": {"secret": "shop_db"}, "dir": self.path("backups"), "file": name});
         let cx = crate::sql_support::at(&self.db.url(), crate::sql_support::LONG);
-        crate::sql_support::done(crate::sql_support::run_planned(&cx, "sql_backup", &with).await);
+        crate::executor_support::done(crate::sql_support::run_planned(&cx, "sql_backup", &with).await);
     }
 
     async fn sql(&self, text: &str) {

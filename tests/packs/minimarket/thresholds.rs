@@ -91,7 +91,7 @@ async fn takes(market: &Market, megabytes: u32) {
     let with = json!({"do": "logs", "service": "dashboard", "pattern": "taken"});
     for _ in 0..200 {
         let outcome = market.stack.run(sereno::domain::runbook::Effect::Read, with.clone()).await;
-        if crate::docker_support::done(outcome).facts["matches"] == 1 {
+        if crate::executor_support::done(outcome).facts["matches"] == 1 {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await; // a real process is at work beside us

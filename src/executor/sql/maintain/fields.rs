@@ -8,6 +8,7 @@ use super::Maintain;
 use crate::domain::runbook::Effect;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::text_enum;
+use crate::executor::attempt::{Field, only};
 use crate::executor::sql::fields::Database;
 use crate::executor::sql::ident;
 use crate::executor::value::{Span, Text};
@@ -166,7 +167,7 @@ impl Fields {
 
     fn job(&self) -> Result<Job, Sentence> {
         let verb = self.r#do;
-        let needs = |field: &'static str| sentence!("action.sql_needs", verb => verb.as_str(), field);
+        let needs = |field: &'static str| sentence!("action.needs", verb => verb.as_str(), field);
         let text = |text: &Option<Text>| text.as_ref().map(|Text(text)| text.clone());
         let list = |list: &Option<Vec<Text>>| -> Vec<String> {
             list.iter().flatten().map(|Text(text)| text.clone()).collect()
@@ -208,7 +209,8 @@ impl Fields {
     /// A field of another verb.
     fn strays(&self) -> Result<(), Sentence> {
         use Verb::{Analyze, Cancel, CountNulls, CreateIndex, DropIndex, Reindex, Terminate, Vacuum, VacuumFull};
-        let of = |given: bool, field: &'static str, verbs: &'static [Verb]| (given, field, verbs);
+        let of =
+            |given: bool, field: &'static str, verbs: &'static [Verb]| -> Field<'_, Verb> { (given, field, verbs) };
         let fields = [
             of(self.table.is_some(), "table", &[CreateIndex, Vacuum, Analyze, VacuumFull, Reindex]),
             of(self.index.is_some(), "index", &[CreateIndex, DropIndex, Reindex]),
@@ -226,13 +228,7 @@ impl Fields {
                 &[CreateIndex, DropIndex, Vacuum, Analyze, VacuumFull, Reindex, CountNulls],
             ),
         ];
-        match fields.iter().find(|(given, _, verbs)| *given && !verbs.contains(&self.r#do)) {
-            None => Ok(()),
-            Some((_, field, verbs)) => {
-                let (verbs, verb) = (crate::executor::listed(verbs), self.r#do.as_str());
-                Err(sentence!("action.sql_stray_verb", field => *field, verbs, verb))
-            }
-        }
+        only(&self.r#do, &fields)
     }
 }
 
@@ -273,11 +269,11 @@ mod tests {
         for (mut with, says) in [
             (json!({"do": "create_index", "table": "t"}), "columns"),
             (json!({"do": "create_index", "table": "t", "columns": [""]}), "sql_bad_name"),
-            (json!({"do": "vacuum", "pid": 3}), "sql_stray_verb"),
+            (json!({"do": "vacuum", "pid": 3}), "action.stray"),
             (json!({"do": "vacuum_full"}), "table"),
             (json!({"do": "reindex", "table": "t", "index": "i"}), "sql_table_or_index"),
             (json!({"do": "terminate"}), "pid"),
-            (json!({"do": "terminate", "pid": 3, "schema": "x"}), "sql_stray_verb"),
+            (json!({"do": "terminate", "pid": 3, "schema": "x"}), "action.stray"),
             (json!({"do": "count_nulls", "tables": ["t"]}), "column"),
             (json!({"do": "count_nulls", "tables": [], "column": "c"}), "tables"),
         ] {

@@ -1,33 +1,25 @@
 //! What an `sql_restore` step may say, and what it would do. Knows nothing of connections.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::Restore;
 use crate::domain::sentence::{Sentence, sentence};
+use crate::domain::text_enum;
+use crate::executor::attempt::{Field, only};
 use crate::executor::sql::dump::place::Place;
 use crate::executor::sql::fields::Database;
 use crate::executor::sql::ident;
 use crate::executor::value::Text;
 
-/// What to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Verb {
-    /// Fills a new database from a backup, and puts it in the place of the old one, which is kept.
-    Restore,
-    /// Puts a kept database back in service; what was in service is kept in turn.
-    SwapBack,
-    /// Drops a kept database for good.
-    DropCopy,
-}
-
-impl Verb {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Restore => "restore",
-            Self::SwapBack => "swap_back",
-            Self::DropCopy => "drop_copy",
-        }
+text_enum! {
+    /// What to do.
+    Verb {
+        /// Fills a new database from a backup, and puts it in the place of the old one, which is kept.
+        Restore = "restore",
+        /// Puts a kept database back in service; what was in service is kept in turn.
+        SwapBack = "swap_back",
+        /// Drops a kept database for good.
+        DropCopy = "drop_copy",
     }
 }
 
@@ -84,18 +76,16 @@ impl Fields {
     /// The step, if the fields fit together.
     pub(super) fn check(self) -> Result<Restore, Sentence> {
         let verb = self.r#do;
-        let of = |given: bool, field: &'static str, verbs: &'static [Verb]| (given, field, verbs);
+        let of =
+            |given: bool, field: &'static str, verbs: &'static [Verb]| -> Field<'_, Verb> { (given, field, verbs) };
         let fields = [
             of(self.dir.is_some(), "dir", &[Verb::Restore]),
             of(self.file.is_some(), "file", &[Verb::Restore]),
             of(self.owners.is_some(), "owners", &[Verb::Restore]),
             of(self.copy.is_some(), "copy", &[Verb::SwapBack, Verb::DropCopy]),
         ];
-        if let Some((_, field, verbs)) = fields.iter().find(|(given, _, verbs)| *given && !verbs.contains(&verb)) {
-            let verbs = verbs.iter().map(|verb| verb.as_str()).collect::<Vec<_>>().join(", ");
-            return Err(sentence!("action.sql_stray_verb", field => *field, verbs, verb => verb.as_str()));
-        }
-        let needs = |field: &'static str| sentence!("action.sql_needs", verb => verb.as_str(), field);
+        only(&verb, &fields)?;
+        let needs = |field: &'static str| sentence!("action.needs", verb => verb.as_str(), field);
         let copy = || {
             let Text(copy) = self.copy.clone().ok_or_else(|| needs("copy"))?;
             if ident::fits(&copy) { Ok(copy) } else { Err(sentence!("action.sql_bad_name", name => copy)) }
@@ -126,9 +116,9 @@ mod tests {
             (json!({"do": "restore", "dir": "/b"}), "file"),
             (json!({"do": "restore", "file": "x"}), "dir"),
             (json!({"do": "restore", "dir": "/b", "file": "../x"}), "sql_file_name"),
-            (json!({"do": "restore", "dir": "/b", "file": "x", "copy": "y"}), "sql_stray_verb"),
+            (json!({"do": "restore", "dir": "/b", "file": "x", "copy": "y"}), "action.stray"),
             (json!({"do": "swap_back"}), "copy"),
-            (json!({"do": "drop_copy", "copy": "x", "dir": "/b"}), "sql_stray_verb"),
+            (json!({"do": "drop_copy", "copy": "x", "dir": "/b"}), "action.stray"),
             (json!({"do": "drop_copy", "copy": ""}), "sql_bad_name"),
         ] {
             with["database"] = json!({"secret": "shop_db"});

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
+pub use self::fields::Verb;
 use self::fields::{Fields, Job};
 use self::load::Load;
 use self::server::Found;

@@ -1,119 +1,20 @@
-//! `terraform` with the real program, where it is installed: its built-in resource needs no provider. What is read of
-//! recorded plans and locks is tested beside the code.
-
-mod executor_support;
+//! With the real program, where it is installed: its built-in resource needs no provider.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use executor_support::{Said, action, context};
 use serde_json::{Value, json};
 use sereno::domain::digest;
-use sereno::domain::plan::Plan;
 use sereno::domain::runbook::Effect;
-use sereno::domain::sentence::Sentence;
-use sereno::domain::step::{Outcome, Report};
-use sereno::executor::{self, StepContext, Tools, process};
-use sereno::secret::Secret;
+use sereno::domain::step::Outcome;
+use sereno::executor::{self, StepContext};
 
-const LONG: Duration = Duration::from_secs(120);
-const FILES: &str = r#"
-variable "size" { default = 1 }
-variable "pass" {
-  sensitive = true
-  default   = "sensitive-value"
-}
-resource "terraform_data" "box" {
-  count            = var.size
-  triggers_replace = [terraform.workspace]
-}
-resource "terraform_data" "note" { input = "version ${var.size}" }
-output "pass" {
-  value     = var.pass
-  sensitive = true
-}
-output "size" { value = var.size }
-"#;
-
-/// A directory of infrastructure of its own.
-struct Infra {
-    dir: tempfile::TempDir,
-}
-
-impl Infra {
-    async fn new() -> Option<Self> {
-        if process::find("terraform").is_none() {
-            eprintln!("skipped: terraform is not installed here");
-            return None;
-        }
-        let infra = Self { dir: tempfile::tempdir().unwrap() };
-        infra.write("main.tf", FILES);
-        done(infra.run("init", json!({})).await);
-        Some(infra)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), text).unwrap();
-    }
-
-    fn tools() -> Tools {
-        Tools::new([("token".to_owned(), Secret::new("hunter2hunter2"))].into(), &[], None)
-    }
-
-    fn step(&self, verb: &str, mut with: Value) -> Value {
-        with["do"] = json!(verb);
-        with["dir"] = json!(self.dir.path());
-        with
-    }
-
-    async fn plan(&self, verb: &str, with: Value) -> Result<Plan, Sentence> {
-        let step = action("terraform", &self.step(verb, with));
-        executor::plan(&*step, &Self::tools(), Effect::Read).await
-    }
-
-    /// An attempt of its own and of now.
-    fn context(effect: Effect) -> StepContext {
-        let idempotency_key = sereno::id::RunId::new().to_string();
-        let started_at = sereno::clock::Clock::System.now();
-        StepContext { idempotency_key, started_at, ..context(&Self::tools(), effect, LONG) }
-    }
-
-    /// Plans a step and runs it with what was planned.
-    async fn run(&self, verb: &str, with: Value) -> Outcome {
-        let step = action("terraform", &self.step(verb, with.clone()));
-        let effect = step.effect(None).unwrap();
-        let planned = self.plan(verb, with).await.unwrap_or_else(|why| panic!("{verb}: {}", why.en())).exact;
-        executor::run(&*step, &StepContext { planned, ..Self::context(effect) }).await
-    }
-
-    /// Plans a change with this size, and applies it.
-    async fn size(&self, size: u32) -> Report {
-        let facts = done(self.run("plan", json!({"vars": {"size": size}})).await).facts;
-        done(self.run("apply", json!({"plan_file": facts["plan_file"]})).await)
-    }
-}
-
-fn done(outcome: Outcome) -> Report {
-    match outcome {
-        Outcome::Done(report) => report,
-        other => panic!("not done: {other:?}"),
-    }
-}
-
-fn failed(outcome: Outcome) -> Report {
-    match outcome {
-        Outcome::Failed(report) => report,
-        other => panic!("not failed: {other:?}"),
-    }
-}
+use crate::Infra;
+use crate::executor_support::{Said, action, done, failed};
 
 #[tokio::test]
 async fn what_is_planned_is_what_is_applied_and_its_effect_is_that_of_the_plan() {
-    let Some(infra) = Infra::new().await else { return };
+    let Some(infra) = Infra::real().await else { return };
     let report = done(infra.run("plan", json!({"vars": {"size": 2}})).await);
     let facts = &report.facts;
     assert_eq!((&facts["create"], &facts["delete"], &facts["changes"]), (&json!(3), &json!(0), &json!(true)));
@@ -136,12 +37,12 @@ async fn what_is_planned_is_what_is_applied_and_its_effect_is_that_of_the_plan()
 
 #[tokio::test]
 async fn a_plan_file_that_is_another_by_now_is_not_applied() {
-    let Some(infra) = Infra::new().await else { return };
+    let Some(infra) = Infra::real().await else { return };
     let facts = done(infra.run("plan", json!({})).await).facts;
     let with = infra.step("apply", json!({"plan_file": facts["plan_file"]}));
     let step = action("terraform", &with);
-    let cx = Infra::context(Effect::Change);
-    let planned = executor::plan(&*step, &Infra::tools(), Effect::Change).await.unwrap().exact;
+    let cx = infra.context(Effect::Change);
+    let planned = executor::plan(&*step, &infra.tools, Effect::Change).await.unwrap().exact;
     let other = done(infra.run("plan", json!({"vars": {"size": 9}})).await).facts;
     std::fs::copy(other["plan_file"].as_str().unwrap(), facts["plan_file"].as_str().unwrap()).unwrap();
     let report = failed(executor::run(&*step, &StepContext { planned, ..cx.clone() }).await);
@@ -157,7 +58,7 @@ async fn a_plan_file_that_is_another_by_now_is_not_applied() {
 
 #[tokio::test]
 async fn a_plan_that_the_world_left_behind_fails_and_changes_nothing() {
-    let Some(infra) = Infra::new().await else { return };
+    let Some(infra) = Infra::real().await else { return };
     let stale = done(infra.run("plan", json!({"vars": {"size": 3}})).await).facts;
     infra.size(1).await;
     let report = failed(infra.run("apply", json!({"plan_file": stale["plan_file"]})).await);
@@ -167,7 +68,7 @@ async fn a_plan_that_the_world_left_behind_fails_and_changes_nothing() {
 
 #[tokio::test]
 async fn state_and_outputs_are_read_and_sensitive_ones_are_not() {
-    let Some(infra) = Infra::new().await else { return };
+    let Some(infra) = Infra::real().await else { return };
     infra.size(1).await;
     let facts = done(infra.run("state_list", json!({})).await).facts;
     assert_eq!(facts["addresses"], json!(["terraform_data.box[0]", "terraform_data.note"]));
@@ -181,7 +82,7 @@ async fn state_and_outputs_are_read_and_sensitive_ones_are_not() {
 
 #[tokio::test]
 async fn files_are_checked_and_formatted() {
-    let Some(infra) = Infra::new().await else { return };
+    let Some(infra) = Infra::real().await else { return };
     assert_eq!(done(infra.run("validate", json!({})).await).facts["valid"], true);
     infra.write("odd.tf", "locals {\na=1\n   bb = 2\n}\n");
     let facts = done(infra.run("fmt", json!({})).await).facts;
@@ -197,7 +98,7 @@ async fn files_are_checked_and_formatted() {
 
 #[tokio::test]
 async fn a_workspace_is_chosen_for_one_step_and_not_for_others() {
-    let Some(infra) = Infra::new().await else { return };
+    let Some(infra) = Infra::real().await else { return };
     done(infra.run("workspace_new", json!({"workspace": "dev"})).await);
     done(infra.run("workspace_new", json!({"workspace": "prod"})).await);
     let facts = done(infra.run("plan", json!({"workspace": "dev"})).await).facts;
@@ -212,7 +113,7 @@ async fn a_workspace_is_chosen_for_one_step_and_not_for_others() {
 
 #[tokio::test]
 async fn secrets_are_variables_and_are_not_seen() {
-    let Some(infra) = Infra::new().await else { return };
+    let Some(infra) = Infra::real().await else { return };
     infra.write("seen.tf", "output \"seen\" { value = nonsensitive(var.pass) }\n");
     let with = json!({"vars": {"pass": {"secret": "token"}}});
     let plan = infra.plan("plan", with.clone()).await.unwrap();
@@ -229,7 +130,7 @@ async fn secrets_are_variables_and_are_not_seen() {
 
 #[tokio::test]
 async fn an_earlier_state_comes_back_under_the_next_serial() {
-    let Some(infra) = Infra::new().await else { return };
+    let Some(infra) = Infra::real().await else { return };
     infra.size(1).await;
     let (state, earlier) = (infra.path("terraform.tfstate"), infra.path("earlier.json"));
     std::fs::copy(&state, &earlier).unwrap();
@@ -242,7 +143,7 @@ async fn an_earlier_state_comes_back_under_the_next_serial() {
     let planned = infra.plan("state_restore", with.clone()).await.unwrap().exact;
     // Somebody applies between approval and start.
     infra.size(3).await;
-    let cx = Infra::context(Effect::Destroy);
+    let cx = infra.context(Effect::Destroy);
     let report = failed(executor::run(&*step, &StepContext { planned, ..cx }).await);
     assert!(report.line.en().contains("not what was planned"), "{}", report.line.en());
     let current = read()["serial"].as_u64().unwrap();
@@ -265,7 +166,7 @@ resource "terraform_data" "slow" {
 
 #[tokio::test]
 async fn a_lock_is_told_with_its_holder_and_taken_away_only_from_that_one() {
-    let Some(infra) = Infra::new().await else { return };
+    let Some(infra) = Infra::real().await else { return };
     assert_eq!(done(infra.run("lock", json!({})).await).facts, json!({"locked": false}));
     infra.write("slow.tf", SLOW);
     let facts = done(infra.run("plan", json!({})).await).facts;
@@ -293,19 +194,19 @@ async fn a_lock_is_told_with_its_holder_and_taken_away_only_from_that_one() {
     let (outcome, (step, planned)) = tokio::join!(apply, look);
     done(outcome);
     // Its holder gave it back by itself: there is nothing to take away any more.
-    let report = failed(executor::run(&*step, &StepContext { planned, ..Infra::context(Effect::Destroy) }).await);
+    let report = failed(executor::run(&*step, &StepContext { planned, ..infra.context(Effect::Destroy) }).await);
     assert!(report.line.en().contains("nobody holds the lock"), "{}", report.line.en());
 }
 
 #[tokio::test]
 async fn a_cancelled_apply_gives_its_lock_back_and_nobody_knows_how_far_it_came() {
-    let Some(infra) = Infra::new().await else { return };
+    let Some(infra) = Infra::real().await else { return };
     infra.write("slow.tf", SLOW);
     let facts = done(infra.run("plan", json!({})).await).facts;
     let with = json!({"plan_file": facts["plan_file"]});
     let step = action("terraform", &infra.step("apply", with.clone()));
     let planned = infra.plan("apply", with).await.unwrap().exact;
-    let cx = StepContext { planned, ..Infra::context(Effect::Change) };
+    let cx = StepContext { planned, ..infra.context(Effect::Change) };
     let cancel = async {
         while !infra.path("began").exists() {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -318,24 +219,4 @@ async fn a_cancelled_apply_gives_its_lock_back_and_nobody_knows_how_far_it_came(
     assert!(matches!(outcome, Outcome::Unknown(_)), "{outcome:?}");
     assert_eq!(done(infra.run("lock", json!({})).await).facts, json!({"locked": false}));
     assert!(infra.path("terraform.tfstate").exists(), "what was done is in the state");
-}
-
-#[test]
-fn texts_cannot_be_options_and_fields_belong_to_their_verb() {
-    let parse = executor::find("terraform").unwrap().parse;
-    for (with, says) in [
-        (json!({"do": "plan", "dir": "/srv", "targets": ["-destroy"]}), "begins with a dash"),
-        (json!({"do": "state_show", "dir": "/srv", "address": "-state=/etc/passwd"}), "begins with a dash"),
-        (json!({"do": "apply", "dir": "/srv"}), "needs `plan_file`"),
-        (json!({"do": "force_unlock", "dir": "/srv"}), "needs `lock_id`"),
-        (json!({"do": "output", "dir": "/srv", "vars": {"a": "b"}}), "`vars` goes with"),
-        (json!({"do": "plan", "dir": "/srv", "drift": true, "destroy": true}), "keep one"),
-        (json!({"do": "refresh", "dir": "/srv"}), "unknown variant"),
-        (json!({"do": "plan", "dir": "/srv", "vars": {"a b": "c"}}), "a b"),
-    ] {
-        let error = parse(&with).err().unwrap_or_else(|| panic!("{with} was taken")).en();
-        assert!(error.contains(says), "{with}: {error}");
-    }
-    let unlock = json!({"do": "force_unlock", "dir": "/srv", "lock_id": "x"});
-    assert!(action("terraform", &unlock).effect(Some(Effect::Change)).is_err());
 }
