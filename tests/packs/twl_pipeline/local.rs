@@ -22,7 +22,9 @@ async fn tools_are_looked_at_and_no_file_of_secrets_is_ever_overwritten() {
             let read = |name: &str| std::fs::read_to_string(it.path(name)).unwrap();
             assert!(read("apps/ingestion/.env").contains("S3_BUCKET_NAME"));
             assert!(read("apps/web-frontend/.env.local").contains("S3_BUCKET_NAME"));
-            assert_eq!(read("apps/processing/.env"), "MINE=1\n");
+            taken_back(s, &over, "").await;
+            assert!(!it.path("apps/ingestion/.env").exists() && !it.path("apps/web-frontend/.env.local").exists());
+            assert_eq!(read("apps/processing/.env"), "MINE=1\n", "neither overwritten nor taken away");
             assert_eq!(through(s, "preparar powershell dev", "").await.card.state, "done");
         })
         .await;
@@ -35,6 +37,13 @@ async fn the_stack_goes_up_down_and_begins_again_without_its_data() {
     let volume = it.stack.volume("data").await;
     it.here()
         .tell(async |s| {
+            let up = through(s, "levantar prod", "").await;
+            assert_eq!(up.card.state, "done", "{}", told(s, &up).await);
+            let there = async || it.stack.docker.inspect_container(&it.stack.name("postgres", 1), None).await.is_ok();
+            assert!(there().await);
+            taken_back(s, &up, "").await;
+            assert!(!there().await);
+            assert!(it.stack.docker.inspect_volume(&volume).await.is_ok(), "taking it down keeps the data");
             for (line, typed) in [("levantar prod", ""), ("reiniciar-todo prod", "")] {
                 let over = through(s, line, typed).await;
                 assert_eq!(over.card.state, "done", "{}", told(s, &over).await);
@@ -140,6 +149,8 @@ async fn services_start_on_free_ports_and_are_started_again() {
             let over = through(s, "arrancar dev", "").await;
             assert_eq!(over.card.state, "done", "{}", told(s, &over).await);
             assert!(over.card.text().contains("puertos libres | OK") && calls().contains("start twl-dev"));
+            taken_back(s, &over, "").await;
+            assert!(calls().trim().ends_with("systemctl stop twl-dev"), "{}", calls());
             assert_eq!(through(s, "arrancar terminal dev", "").await.card.state, "done");
             let over = through(s, "reiniciar-servicio prod", "").await;
             assert_eq!(over.card.state, "done", "{}", told(s, &over).await);
