@@ -1,7 +1,6 @@
 //! Orion's pack: its health from outside, its database, its tenants, deploys and restores, on a real PostgreSQL, Redis,
 //! Docker engine, git and npm. What Orion itself answers is the fixture application.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,7 +16,7 @@ use crate::executor_support::NOON;
 use crate::harness::{Heard, Story};
 use crate::program;
 use crate::sql_support::Shop;
-use crate::world::{Here, checks_off};
+use crate::world::{Here, checks_off, stand_in, write_file};
 
 mod care;
 mod ship;
@@ -73,16 +72,12 @@ impl Server {
     }
 
     fn write(&self, name: &str, text: &str) {
-        let path = self.path(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        write_file(&self.path(name), text);
     }
 
     /// A program in place of one that is not here; it notes how it was called.
     fn program(&self, name: &str) -> String {
-        self.write(name, &format!("#!/bin/sh\necho \"{name} $*\" >> {}\necho INFO up\n", self.path("calls").display()));
-        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o755)).unwrap();
-        self.path(name).display().to_string()
+        stand_in(self.dir.path(), name, "echo INFO up\n")
     }
 
     fn calls(&self) -> String {

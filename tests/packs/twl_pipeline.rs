@@ -1,7 +1,6 @@
 //! The TWL pipeline's pack on a real engine, PostgreSQL, a MongoDB by others, npm, zip, Terraform and moto: the local stack,
 //! deploys, upkeep and emergencies. What its services answer is the fixture application.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use bollard::plugin::ContainerCreateBody;
@@ -18,7 +17,7 @@ use crate::harness::{Heard, Story};
 use crate::minimarket::free_port;
 use crate::program;
 use crate::sql_support::Shop;
-use crate::world::Here;
+use crate::world::{Here, stand_in, write_file};
 
 mod cloud;
 mod infra;
@@ -75,16 +74,12 @@ impl Pipeline {
     }
 
     fn write(&self, name: &str, text: &str) {
-        let path = self.path(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        write_file(&self.path(name), text);
     }
 
     /// A program in place of one that is not here; it notes how it was called.
     fn program(&self, name: &str) -> String {
-        self.write(name, &format!("#!/bin/sh\necho \"{name} $*\" >> {}\n", self.path("calls").display()));
-        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o755)).unwrap();
-        self.path(name).display().to_string()
+        stand_in(self.dir.path(), name, "")
     }
 
     /// Twelve curated records.

@@ -1,6 +1,7 @@
 //! The world of the packs' stories: the repository's own runbooks, with values and secrets that point at real parts. Told
 //! as the stories are, by people who type and press.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -107,6 +108,20 @@ fn books(pack: &str) -> Vec<(String, String)> {
             (name, std::fs::read_to_string(path).unwrap())
         })
         .collect()
+}
+
+/// Writes a file, with the folders that it stands in.
+pub fn write_file(path: &Path, text: &str) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+/// A program in place of one that is not here: it notes in `calls` beside it how it was called, and goes on with the rest.
+pub fn stand_in(folder: &Path, name: &str, rest: &str) -> String {
+    let path = folder.join(name);
+    write_file(&path, &format!("#!/bin/sh\necho \"{name} $*\" >> {}\n{rest}", folder.join("calls").display()));
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path.display().to_string()
 }
 
 /// Ana asks for a command in #infra, and gets the run as it stands when everything has settled.

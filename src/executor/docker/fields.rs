@@ -307,16 +307,16 @@ pub(super) fn text(field: &Option<Text>) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
 
-    fn check(with: Value) -> Result<(Selector, Job), Sentence> {
+    pub(in crate::executor::docker) fn check(with: Value) -> Result<(Selector, Job), Sentence> {
         crate::executor::read::<Fields>(&with)?.check()
     }
 
-    fn refused(with: &Value) -> Sentence {
+    pub(in crate::executor::docker) fn refused(with: &Value) -> Sentence {
         check(with.clone()).map(|_| ()).expect_err(&with.to_string())
     }
 

@@ -50,18 +50,10 @@ impl Fields {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
-    use crate::executor::docker::job::Job;
-
-    fn check(with: Value) -> Result<(Selector, Job), Sentence> {
-        crate::executor::read::<Fields>(&with)?.check()
-    }
-
-    fn refused(with: &Value) -> Sentence {
-        check(with.clone()).map(|_| ()).expect_err(&with.to_string())
-    }
+    use crate::executor::docker::fields::tests::{check, refused};
 
     #[test]
     fn what_changes_something_says_which_containers() {

@@ -9,6 +9,17 @@ use crate::turnaki::looks::asked;
 use crate::world::{approved_by_typing, asks, comes_to, taken_back};
 
 impl Pipeline {
+    /// With the team's code, where there is a Terraform to read it.
+    async fn with_code() -> Option<Self> {
+        if sereno::executor::process::find("terraform").is_none() {
+            eprintln!("skipped: terraform is not installed here");
+            return None;
+        }
+        let it = Self::new().await?;
+        it.code();
+        Some(it)
+    }
+
     /// The code, with a backend in what `estado-terraform` makes.
     fn code(&self) {
         let (name, endpoint) = (&self.cloud.name, &self.cloud.endpoint);
@@ -42,12 +53,7 @@ impl Pipeline {
 /// Proves: T32, T33, T34, T35, T36, Y56.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_state_has_its_place_and_two_people_apply_the_plan_in_prod() {
-    if sereno::executor::process::find("terraform").is_none() {
-        eprintln!("skipped: terraform is not installed here");
-        return;
-    }
-    let Some(it) = Pipeline::new().await else { return };
-    it.code();
+    let Some(it) = Pipeline::with_code().await else { return };
     it.here()
         .tell(async |s| {
             let (bucket, table) = (format!("{}-state", it.cloud.name), format!("{}-locks", it.cloud.name));
@@ -91,12 +97,7 @@ async fn the_state_has_its_place_and_two_people_apply_the_plan_in_prod() {
 /// Proves: T35, T36.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deploy_goes_back_to_the_state_of_before_by_two_people_and_forward_again() {
-    if sereno::executor::process::find("terraform").is_none() {
-        eprintln!("skipped: terraform is not installed here");
-        return;
-    }
-    let Some(it) = Pipeline::new().await else { return };
-    it.code();
+    let Some(it) = Pipeline::with_code().await else { return };
     it.here()
         .tell(async |s| {
             assert_eq!(through(s, "estado-terraform prod", "").await.card.state, "done");
