@@ -183,6 +183,9 @@ impl Engine {
         if !self.move_step(tx, &mut step, event).await? {
             return self.tell(tx, heard, "step_moved_on", context! {}).await;
         }
+        if happened {
+            self.after_success(tx, &run, &step).await?;
+        }
         self.refresh(tx, &run.id).await?;
         self.decided(tx, heard, &run, &step, json!({"happened": happened})).await
     }
