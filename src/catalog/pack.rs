@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::check::{Ground, environment, is_name, known_word, plain, shape, span_in, typed_args};
 use super::report::{Sheet, child};
 use crate::domain::pack::{Contact, Escalation, Monitor, Objective, Pack, Target, Until};
-use crate::domain::runbook::{Effect, ParamKind, Runbook};
+use crate::domain::runbook::{Effect, ParamKind, Runbook, Step};
 use crate::domain::severity::Severity;
 use crate::yaml::Node;
 
@@ -22,8 +22,6 @@ const YEAR: u64 = 366 * DAY;
 /// Between two looks of a monitor that says nothing, and the least, in seconds.
 const EVERY: u64 = 60;
 const OFTENEST: u64 = 10;
-/// Actions that wait for something else; a monitor's look is over at once.
-const HOLDS: &[&str] = &["ask", "wait", "run"];
 
 /// What holds for all runbooks of this folder.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -307,7 +305,7 @@ pub fn monitors(sheet: &mut Sheet, pack: &mut Pack, books: &BTreeMap<String, Run
             known_word(sheet, &place, name, &known, "monitor_runbook");
             continue;
         };
-        let waits = |book: &Runbook| book.steps.iter().any(|step| HOLDS.contains(&step.action.as_str()));
+        let waits = |book: &Runbook| book.steps.iter().any(Step::waits); // a look is over at once
         let chosen = |book: &Runbook| book.params.iter().any(|param| matches!(param.kind, ParamKind::From { .. }));
         if book.steps.iter().any(|step| step.effect > Effect::Read) {
             sheet.value(&place, "monitor_changes", context! { name => &book.name });

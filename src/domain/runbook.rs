@@ -278,6 +278,18 @@ pub struct Step {
 }
 
 impl Step {
+    /// Whether it is over only later: at a moment, by a person, with another run.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        matches!(self.action.as_str(), "ask" | "wait" | "run")
+    }
+
+    /// Whether it looks and is over.
+    #[must_use]
+    pub fn only_looks(&self) -> bool {
+        self.effect == Effect::Read && !self.waits()
+    }
+
     /// Whether a lost attempt may be repeated without asking anybody.
     #[must_use]
     pub fn repeatable(&self) -> bool {

@@ -16,7 +16,7 @@ use crate::domain::alert::Alert;
 use crate::domain::incident::{Incident, IncidentBody, IncidentState};
 use crate::domain::policy;
 use crate::domain::run::Cause;
-use crate::domain::runbook::{Args, Effect, Invocation, Runbook};
+use crate::domain::runbook::{Args, Invocation, Runbook, Step};
 use crate::domain::settings::Settings;
 use crate::domain::severity::Severity;
 use crate::domain::timeline::EntryKind;
@@ -203,7 +203,7 @@ impl Engine {
     async fn diagnose(self: &Arc<Self>, tx: &mut Tx, incident: &Incident, alerts: &[Alert]) -> Result<()> {
         let catalog = self.catalog.load_full();
         let settings = self.settings.load_full();
-        let reads = |book: &&Arc<Runbook>| book.steps.first().is_some_and(|step| step.effect == Effect::Read);
+        let reads = |book: &&Arc<Runbook>| book.steps.first().is_some_and(Step::only_looks);
         for book in matching(&catalog, alerts).iter().filter(reads).take(DIAGNOSES) {
             let env = env_from(book, alerts);
             let invocation = Invocation { runbook: book.full_name(), args: args_from(book, alerts), env };

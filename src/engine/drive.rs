@@ -8,7 +8,6 @@ use serde_json::json;
 use super::Engine;
 use super::plan::{NoPlan, Planned};
 use crate::domain::run::{Cause, Run, RunState};
-use crate::domain::runbook::Effect;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Hold, Outcome, Report, StepEvent, StepRun, StepState};
 use crate::domain::{actor, policy};
@@ -51,7 +50,7 @@ impl Engine {
         };
         let due = step.not_before.is_none_or(|at| at <= self.clock.now());
         match step.state {
-            StepState::Waiting if run.body.cause == Cause::Diagnosis && step.body.step.effect > Effect::Read => {
+            StepState::Waiting if run.body.cause == Cause::Diagnosis && !step.body.step.only_looks() => {
                 self.end_diagnosis(run, step).await
             }
             StepState::Waiting => self.prepare(run, &all, step).await,
@@ -108,7 +107,7 @@ impl Engine {
         Ok(true)
     }
 
-    /// A diagnosis ends before the first step that would change something.
+    /// A diagnosis ends before the first step that would change something, or that waits.
     async fn end_diagnosis(&self, run: &Run, step: &StepRun) -> Result<bool> {
         let Some(mut tx) = self.begin_on(run).await? else { return Ok(false) };
         let mut step = step.clone();

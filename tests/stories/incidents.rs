@@ -6,6 +6,27 @@ use crate::harness::{only, story, story_on};
 use crate::stage::CONSOLE;
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_diagnosis_ends_before_what_waits_for_a_person_or_is_another_run() {
+    let other = "name: other\nsummary: Another\nallow: [{ roles: [viewer] }]\nsteps: [{ id: a, title: A, action: note, with: { text: a } }]\n";
+    for waits in ["action: ask, with: { instructions: Look around }", "action: run, with: { runbook: other }"] {
+        let book = format!(
+            "name: look\nsummary: Looks\nallow: [{{ roles: [operator] }}]\nalerts: [{{ alertname: ServiceDown }}]\nsteps:
+  - {{ id: read, title: Read, action: shell, effect: read, with: {{ argv: [/bin/cat, '${{dir}}/health'] }} }}
+  - {{ id: more, title: More, {waits} }}\n"
+        );
+        story_on(CONSOLE, &[("shop/look.yaml", &book), ("shop/other.yaml", other)], async |s| {
+            world(s);
+            s.alert("ServiceDown", "critical", true).await;
+            let thread = s.thread(&only(s.channel("#infra").await).id).await;
+            let found = &thread[1].card;
+            assert!(found.title.starts_with("Diagnosis") && found.state == "done", "{}", found.text());
+            assert!(!found.text().contains("More"), "{}", found.text());
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn from_the_alert_to_the_approved_rollback_and_the_closed_incident() {
     story(ALL, async |s| {
         world(s);

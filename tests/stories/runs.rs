@@ -170,6 +170,42 @@ async fn who_cancels_a_run_cancels_the_runs_that_it_waits_for() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_schedule_starts_goes_all_the_way_down() {
+    let outer = NESTED[0].1.replace("lock: target", "schedule: [{ cron: '0 12 * * *', channel: '#infra', env: dev }]");
+    story_on(CONSOLE, &[("shop/outer.yaml", &outer), NESTED[1], NESTED[2]], async |s| {
+        world(s);
+        program(s, "slow", "#!/bin/sh\necho done >> \"$(dirname \"$0\")/effects\"\n");
+        s.waits(minutes(120)).await;
+        assert_eq!(s.effects(), ["done"], "{:#?}", s.channel("#infra").await);
+        assert_eq!(s.hears("#infra").await.card.state, "done");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_loses_a_right_loses_it_for_the_runs_below_too() {
+    let in_prod = |text: &str| {
+        text.replace("[dev]", "[prod]")
+            .replace("effect: change, with: { argv: [/bin/true] }", "with: { argv: [/bin/true] }, effect: read")
+    };
+    let [outer, inner, slow] = [0, 1, 2].map(|n| in_prod(NESTED[n].1));
+    let books = [("shop/outer.yaml", outer.as_str()), ("shop/inner.yaml", &inner), ("shop/slow.yaml", &slow)];
+    story_on(CONSOLE, &books, async |s| {
+        world(s);
+        program(s, "slow", "#!/bin/sh\necho done >> \"$(dirname \"$0\")/effects\"\n");
+        let outer = only(s.person("ana").says("#infra", "/ops outer prod").await);
+        let all = s.thread(&outer.id).await;
+        let ask =
+            all.iter().find(|heard| heard.card.state == "awaiting_approval").unwrap_or_else(|| panic!("{all:#?}"));
+        s.gives_roles("ana", &["viewer"]);
+        s.person("leo").presses(ask, "approve").await;
+        assert!(s.effects().is_empty(), "who asked for all of it may no longer run it");
+        assert_eq!(s.message(&outer.id).await.card.state, "failed");
+    })
+    .await;
+}
+
 /// What was done by then may be what must not stay.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_was_cancelled_half_way_can_be_undone_from_its_card() {
