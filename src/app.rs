@@ -1,7 +1,7 @@
 //! The composition root: a configuration becomes parts, parts become a running program. `serve`, `demo` and `run` are
 //! all made here.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::catalog::{self, Catalog};
 use crate::chat::console::Console;
 use crate::chat::{self, Chat};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::engine::{Engine, Event, InForce, Parts};
 use crate::executor::{AwsSettings, Tools, process};
 use crate::http;
@@ -31,7 +31,7 @@ pub struct App {
     pub http: Arc<http::State>,
     wake: Wake,
     catalog_path: PathBuf,
-    config_path: Option<PathBuf>,
+    source: Source,
     anchor: Option<PathBuf>,
     in_force: InForce,
 }
@@ -55,11 +55,7 @@ impl App {
     ///
     /// # Errors
     /// What is wrong with runbooks or database.
-    pub async fn build(
-        config: &Config,
-        config_path: Option<&Path>,
-        clock: Clock,
-    ) -> std::result::Result<Self, BuildError> {
+    pub async fn build(config: &Config, source: Source, clock: Clock) -> std::result::Result<Self, BuildError> {
         let catalog = catalog::load(&config.catalog, &config.settings).map_err(BuildError::Problems)?;
         let store = open_store(config).await?;
         let in_force = in_force(config, &catalog);
@@ -83,7 +79,7 @@ impl App {
             http,
             wake,
             catalog_path: config.catalog.clone(),
-            config_path: config_path.map(Path::to_owned),
+            source,
             anchor: config.anchor.clone(),
             in_force,
         })
@@ -143,7 +139,7 @@ impl App {
     /// Reads configuration and runbooks again. What is wrong never takes effect: the last good ones stay. The trail
     /// tells of what is new: neither of a file that was touched, nor twice of the same problems.
     async fn reload(&self, held: &mut InForce, refused: &mut Option<String>) {
-        let config = match Config::load(self.config_path.as_deref(), &crate::config::environment()) {
+        let config = match self.source.load() {
             Ok(config) => config,
             Err(problems) => return self.refuse("configuration", &problems, refused).await,
         };

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 use sereno::app::App;
 use sereno::clock::Clock;
-use sereno::config::Config;
+use sereno::config::{Config, Source};
 use sereno::http;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ use crate::requests::{SECRET, SIGNING, SOURCES, TOKEN};
 /// Serves; with the engine's loops, or only the doors.
 pub async fn serve(listener: TcpListener, url: &str, slack: Option<&str>, loops: bool) -> Result<()> {
     let config = config(url, slack)?;
-    let app = App::build(&config, None, Clock::System).await?;
+    let app = App::build(&config, Source::here(None), Clock::System).await?;
     let stop = CancellationToken::new();
     if loops { app.run(listener, stop).await } else { Ok(http::serve(listener, app.http, stop).await?) }
 }

@@ -17,7 +17,7 @@ use crate::app::{App, BuildError};
 use crate::catalog;
 use crate::clock::Clock;
 use crate::command::{self, Command, Scene};
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::domain::actor::{Place, Platform};
 use crate::engine::Engine;
 use crate::id::DeliveryId;
@@ -37,7 +37,7 @@ pub async fn run(options: RunOptions) -> Result<ExitCode, Failure> {
     };
     let env = options.env.as_ref().map(|env| format!(" --env {env}")).unwrap_or_default();
     let text = format!("/ops {}{env}", options.line);
-    let cards = match App::build(&config, options.config.config.as_deref(), Clock::System).await {
+    let cards = match App::build(&config, Source::here(options.config.config.as_deref()), Clock::System).await {
         Ok(app) => here(&app.engine, &options, &channel, text).await?,
         Err(BuildError::Store(StoreError::Unusable(_))) => there(&options, &channel, &text).await?,
         Err(error) => return Err(error.into()),

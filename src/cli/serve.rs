@@ -13,7 +13,7 @@ use super::failure::{AWAY, CONFIG};
 use crate::app::App;
 use crate::catalog::{self, Format};
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::{Config, Source};
 use crate::telemetry;
 
 /// Serves until SIGTERM or SIGINT.
@@ -23,7 +23,7 @@ pub async fn serve(options: ConfigOptions) -> Result<ExitCode, Failure> {
     for warning in &config.warnings {
         tracing::warn!(file = warning.file, line = warning.line, "{}", warning.message);
     }
-    let app = App::build(&config, options.config.as_deref(), Clock::System).await?;
+    let app = App::build(&config, Source::here(options.config.as_deref()), Clock::System).await?;
     let listener = listen(&config.listen).await?;
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone());
@@ -40,7 +40,12 @@ pub async fn serve(options: ConfigOptions) -> Result<ExitCode, Failure> {
 
 /// Reads the configuration, or says all that is wrong with it.
 pub fn load(path: Option<&Path>) -> Result<Config, Failure> {
-    Config::load(path, &config::environment()).map_err(|problems| {
+    load_from(&Source::here(path))
+}
+
+/// The same from wherever it is.
+pub fn load_from(source: &Source) -> Result<Config, Failure> {
+    source.load().map_err(|problems| {
         let text = catalog::render(&problems, Format::Text);
         Failure::new(CONFIG, text, shell_words().get("cli.hint_config"))
     })

@@ -113,6 +113,37 @@ pub struct Aws {
     pub named: bool,
 }
 
+/// Where a configuration is read from, at the start and whenever it changes.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The file; [`DEFAULT`] without one.
+    file: Option<PathBuf>,
+    /// The variables that are laid over it.
+    env: BTreeMap<String, String>,
+}
+
+impl Source {
+    /// A file with this process's environment laid over it.
+    #[must_use]
+    pub fn here(file: Option<&Path>) -> Self {
+        Self { file: file.map(Path::to_owned), env: environment() }
+    }
+
+    /// A file alone: nothing that is set on this machine has a say.
+    #[must_use]
+    pub fn alone(file: &Path) -> Self {
+        Self { file: Some(file.to_owned()), env: BTreeMap::new() }
+    }
+
+    /// Reads it as it is now.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load(&self) -> Result<Config, Vec<Problem>> {
+        Config::load(self.file.as_deref(), &self.env)
+    }
+}
+
 impl Config {
     /// Reads a file, or [`DEFAULT`] without one, lays the environment over it and checks it all.
     ///

@@ -138,13 +138,26 @@ impl Engine {
 
     /// What the other run came to, once it is over.
     async fn child_outcome(&self, step: &StepRun) -> Result<Option<Outcome>> {
-        let Some(id) = &step.body.child else { return Ok(None) };
-        let child = runs::get(&mut self.store.read().await?, id).await?;
-        let Some(child) = child.filter(|child| child.state.is_final()) else { return Ok(None) };
+        let Some(child) = self.child_of(step).await?.filter(|child| child.state.is_final()) else { return Ok(None) };
         let state = Sentence::new(format!("card.run_state_{}", child.state));
         let line = sentence!("card.child_done", command => child.body.command_line(), state);
         let report = Report::new(json!({"run": child.id, "state": child.state}), line);
         Ok(Some(if child.state == RunState::Done { Outcome::Done(report) } else { Outcome::Failed(report) }))
+    }
+
+    /// The run that a step waits for.
+    async fn child_of(&self, step: &StepRun) -> Result<Option<Run>> {
+        let Some(id) = &step.body.child else { return Ok(None) };
+        runs::get(&mut self.store.read().await?, id).await
+    }
+
+    /// Cancels the run that a cancelled one waits for, in the name of the same person.
+    async fn cancel_child(&self, run: &Run, child: &Run) -> Result<bool> {
+        let Some(mut tx) = self.begin_on(child).await? else { return Ok(false) };
+        let by = run.body.cancelled_by.as_deref().unwrap_or(actor::SERENO);
+        let begun = self.begin_end(&mut tx, child, by).await?;
+        tx.commit().await?;
+        Ok(begun)
     }
 
     /// Repeats a step that was lost and that it is harmless to repeat.
@@ -156,11 +169,17 @@ impl Engine {
         Ok(moved)
     }
 
-    /// Ends a cancelled run: stops what runs here, waits for what runs elsewhere, cancels the rest.
+    /// Ends a cancelled run: stops what runs here, waits for what runs elsewhere, cancels the rest. A run that it waits
+    /// for ends first: it may be working under this one's lock.
     async fn wind_down(&self, run: &Run, all: &[StepRun]) -> Result<bool> {
         if all.iter().any(|step| step.state == StepState::Running) {
             self.stop_running(&run.id);
             return Ok(false);
+        }
+        for step in all.iter().filter(|step| step.state == StepState::Holding) {
+            if let Some(child) = self.child_of(step).await?.filter(|child| !child.state.is_final()) {
+                return self.cancel_child(run, &child).await;
+            }
         }
         let Some(mut tx) = self.begin_on(run).await? else { return Ok(false) };
         let mut all = steps::of_run(&mut tx, &run.id).await?;

@@ -106,16 +106,22 @@ impl Engine {
         if heard.actor.id != run.body.by.id && !may_run(heard, &run) {
             return self.tell(tx, heard, "cancel_denied", context! {}).await;
         }
+        self.begin_end(tx, &run, &heard.actor.id).await.map(drop)
+    }
+
+    /// Cancels a run that is not over, in the name of a person; false if it has moved on meanwhile.
+    pub(super) async fn begin_end(&self, tx: &mut Tx, run: &Run, by: &str) -> Result<bool> {
         let mut cancelled = run.clone();
         cancelled.state = RunState::Cancelling;
-        cancelled.body.cancelled_by = Some(heard.actor.id.clone());
+        cancelled.body.cancelled_by = Some(by.to_owned());
         if !runs::update(tx, &cancelled, RunState::Active).await? {
-            return Ok(());
+            return Ok(false);
         }
         self.void_pending(tx, &cancelled).await?;
-        self.refresh(tx, id).await?;
-        let body = json!({"run": id, "command": run.body.command_line()});
-        self.enter(tx, stream_of(&run), &heard.actor.id, EntryKind::Cancelled, body).await
+        self.refresh(tx, &run.id).await?;
+        let body = json!({"run": run.id, "command": run.body.command_line()});
+        self.enter(tx, stream_of(run), by, EntryKind::Cancelled, body).await?;
+        Ok(true)
     }
 
     async fn void_pending(&self, tx: &mut Tx, run: &Run) -> Result<()> {
@@ -182,6 +188,9 @@ impl Engine {
         let event = if happened { StepEvent::Confirm } else { StepEvent::Rerun };
         if !self.move_step(tx, &mut step, event).await? {
             return self.tell(tx, heard, "step_moved_on", context! {}).await;
+        }
+        if happened {
+            self.after_success(tx, &run, &step).await?;
         }
         self.refresh(tx, &run.id).await?;
         self.decided(tx, heard, &run, &step, json!({"happened": happened})).await

@@ -54,10 +54,10 @@ impl Engine {
         if let Some(key) = &lock
             && let Err(holder) = locks::take(tx, key, &id, now).await?
         {
-            if start.parent.as_ref().is_none_or(|(parent, _)| *parent != holder) {
+            if !self.is_above(tx, start.parent.as_ref(), &holder).await? {
                 return Ok(Err(holder));
             }
-            lock = None; // the run that waits for this one holds it for both
+            lock = None; // a run that waits for this one holds it for both
         }
         let book = (*start.request.book).clone();
         let run = Run {
@@ -97,6 +97,18 @@ impl Engine {
         });
         self.enter(tx, stream_of(&run), &run.body.by.id, EntryKind::Asked, body).await?;
         Ok(Ok(id))
+    }
+
+    /// Whether a run is the one that waits for another, or waits for the one that does, and so on.
+    async fn is_above(&self, tx: &mut Tx, parent: Option<&(RunId, usize)>, run: &RunId) -> Result<bool> {
+        let mut above = parent.map(|(id, _)| id.clone());
+        while let Some(id) = above {
+            if id == *run {
+                return Ok(true);
+            }
+            above = runs::get(tx, &id).await?.and_then(|run| run.body.parent).map(|(id, _)| id);
+        }
+        Ok(false)
     }
 
     /// What a run locks: what its runbook says, or the runbook in its environment; nothing when it only reads.

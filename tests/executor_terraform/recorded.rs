@@ -112,6 +112,7 @@ async fn what_the_program_reads_is_told_as_recorded() {
 async fn a_stale_lock_is_told_with_its_holder_and_taken_away() {
     let infra = Infra::playing("create").await;
     assert_eq!(done(infra.run("lock", json!({})).await).facts, json!({"locked": false}));
+    let apply = done(infra.run("plan", json!({})).await).facts;
     let id = "5d9ab7a6-7c1b-4e0f-9d57-6a1f0c8f5b11";
     infra.write("held", id);
     let step = action("terraform", &infra.step("lock", json!({})));
@@ -120,7 +121,11 @@ async fn a_stale_lock_is_told_with_its_holder_and_taken_away() {
     let report = done(executor::run(&*step, &cx).await);
     assert_eq!((&report.facts["who"], &report.facts["age"]), (&json!("ana@laptop"), &json!(7200)));
     assert!(report.line.en().contains("ana@laptop") && report.line.en().contains("for 2h"), "{}", report.line.en());
-    assert!(failed(infra.run("plan", json!({})).await).output.unwrap().head.contains("state lock"));
+    let plan_file = apply["plan_file"].clone();
+    for (verb, with) in [("plan", json!({})), ("apply", json!({"plan_file": plan_file}))] {
+        let line = failed(infra.run(verb, with).await).line.en();
+        assert!(line.contains("nothing was done") && line.contains("ana@laptop"), "{verb}: {line}");
+    }
     let unlock = json!({"lock_id": id});
     let plan = infra.plan("force_unlock", unlock.clone()).await.unwrap();
     assert_eq!(plan.effect, Effect::Destroy);

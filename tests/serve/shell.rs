@@ -96,6 +96,10 @@ async fn the_demo_shows_the_whole_road_and_ends() {
     let install = Install::new();
     let mut command = install.command(&["demo", "--once", "--pace", "100"]);
     command.env_remove("SERENO_CONFIG");
+    // As in our image, and on a machine where the bot serves: none of it is the demo's.
+    command
+        .env("SERENO_CATALOG__PATH", "/nowhere")
+        .env("SERENO_STORE__URL", "postgres://sereno@127.0.0.1:1/production");
     let said = said(command).await;
     assert_eq!(said.code, 0, "{said:#?}");
     let link = said.out.split_whitespace().find(|word| word.contains("/sign-in?token="));

@@ -43,6 +43,36 @@ async fn a_step_lost_in_a_crash_is_unknown_until_a_person_has_looked() {
     .await;
 }
 
+/// A step after which one always goes on elsewhere.
+const FORK: (&str, &str) = (
+    "shop/slow.yaml",
+    r##"
+name: slow
+summary: Takes its time, and goes its way
+environments: [prod]
+allow:
+  - { roles: [operator] }
+steps:
+  - { id: way, title: Which way, action: note, with: { text: slow }, branches: [{ when: [{ fact: text, is: fast }], goto: there }] }
+  - { id: slow, title: Take long, action: shell, effect: change, with: { argv: ["${dir}/slow"] }, branches: [{ goto: here }] }
+  - { id: there, title: The other way, action: note, with: { text: the other way } }
+  - { id: here, title: This way, action: note, with: { text: this way } }
+"##,
+);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_happened_goes_on_the_way_that_its_step_says() {
+    story_on(CONSOLE, &[FORK], async |s| {
+        let card = dies_in_mid_step(s).await;
+        s.person("ana").presses(&card, "confirm").await;
+        let done = s.message(&card.id).await.card;
+        assert_eq!(done.state, "done", "{}", done.text());
+        let steps = done.text();
+        assert!(steps.contains("this way") && !steps.contains("the other way"), "{steps}");
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn running_it_again_takes_a_new_approval() {
     story_on(CONSOLE, ALL, async |s| {

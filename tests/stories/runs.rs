@@ -126,6 +126,50 @@ async fn cancel_stops_the_step_that_runs_and_says_so() {
     .await;
 }
 
+/// Runbooks that run the slow one inside another, all on one target.
+const NESTED: &[(&str, &str)] = &[
+    (
+        "shop/outer.yaml",
+        "name: outer\nsummary: All of it\nenvironments: [dev]\nallow: [{ roles: [operator] }]\nlock: target\nsteps:
+  - { id: touch, title: Begin, action: shell, effect: change, with: { argv: [/bin/true] } }
+  - { id: inner, title: A part, action: run, with: { runbook: shop/inner } }\n",
+    ),
+    (
+        "shop/inner.yaml",
+        "name: inner\nsummary: A part of it\nenvironments: [dev]\nallow: [{ roles: [operator] }]\nlock: part\nsteps:
+  - { id: touch, title: Begin, action: shell, effect: change, with: { argv: [/bin/true] } }
+  - { id: slow, title: The long part, action: run, with: { runbook: shop/slow } }\n",
+    ),
+    (
+        "shop/slow.yaml",
+        "name: slow\nsummary: Takes its time\nenvironments: [dev]\nallow: [{ roles: [operator] }]\nlock: target\nsteps:
+  - { id: slow, title: Take long, action: shell, effect: change, with: { argv: ['${dir}/slow'] }, timeout: 60s }\n",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cancels_a_run_cancels_the_runs_that_it_waits_for() {
+    story(NESTED, async |s| {
+        world(s);
+        program(s, "slow", "#!/bin/sh\necho started >> \"$(dirname \"$0\")/effects\"\nsleep 601\n");
+        s.person("ana").sends("#infra", None, "/ops outer dev").await;
+        s.until(async |s| s.effects() == ["started"]).await;
+        let outer = s.hears("#infra").await;
+        assert_eq!(outer.card.title, "shop/outer dev: waiting", "{}", outer.card.text());
+        s.person("ana").clicks(&outer, "cancel", &[]).await;
+        s.until(async |s| s.message(&outer.id).await.card.state == "cancelled").await;
+        assert!(!alive("sleep 601"), "what it waited for is stopped");
+        for run in s.channel("#infra").await.iter().filter(|heard| heard.card.title.starts_with("shop/")) {
+            assert_eq!(run.card.state, "cancelled", "{}", run.card.text());
+            assert_eq!(run.field("Cancelled by"), "Ana");
+        }
+        let locks = only(s.person("ana").says("#infra", "/ops locks").await);
+        assert!(!locks.card.text().contains("target"), "{}", locks.card.text());
+        s.audit_is_whole().await;
+    })
+    .await;
+}
+
 /// What was done by then may be what must not stay.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_was_cancelled_half_way_can_be_undone_from_its_card() {

@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Failure;
 use super::args::{DemoOptions, shell_words};
-use super::serve::{listen, load, stop_on_signal};
+use super::serve::{listen, load_from, stop_on_signal};
 use crate::app::App;
 use crate::clock::Clock;
+use crate::config::Source;
 pub use shop::serve as shop;
 use world::World;
 
@@ -31,8 +32,10 @@ pub async fn demo(options: DemoOptions) -> Result<ExitCode, Failure> {
     drop(shop_listener); // the shop is a process of its own, and listens there itself
     let world = World::build(&address, &shop_address, words.0)?;
     let _shop = shop::start(&shop_address, &world.dir)?;
-    let config = load(Some(&world.config))?;
-    let app = App::build(&config, Some(&world.config), Clock::System).await?;
+    // Whatever this machine is set up for, a database in production among it, is not the demo's.
+    let source = Source::alone(&world.config);
+    let config = load_from(&source)?;
+    let app = App::build(&config, source, Clock::System).await?;
     let link = app.engine.one_time_link("ana").await?;
     println!("{}\n", words.say("cli.demo_welcome", minijinja::context! { link }));
     let serving = tokio::spawn(app.run(listener, stop.clone()));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::fields::{Fields, Verb};
+use super::lock::Lock;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Outcome, Output, Report};
 use crate::executor::attempt::Deadline;
@@ -93,9 +94,21 @@ impl Fields {
 pub(super) fn not_done(cx: &StepContext, ended: Ended, report: Report) -> Outcome {
     let half = |line: Sentence| cx.half_way(Report { line, ..report.clone() });
     match ended {
-        Ended::Exited(code) => Outcome::Failed(Report { line: sentence!("action.terraform_exit", code), ..report }),
+        Ended::Exited(code) => {
+            let line = match holder_in(&report) {
+                Some(lock) => sentence!("action.terraform_held", lock => lock.said(cx.started_at)),
+                None => sentence!("action.terraform_exit", code),
+            };
+            Outcome::Failed(Report { line, ..report })
+        }
         Ended::Killed(signal) => half(sentence!("action.shell_signal", signal)),
         Ended::TimedOut => half(cx.not_finished()),
         Ended::Cancelled => half(sentence!("action.cancelled")),
     }
+}
+
+/// Who holds the lock for which it has not even begun, where that is why it failed.
+pub(super) fn holder_in(report: &Report) -> Option<Lock> {
+    let output = report.output.as_ref()?;
+    Lock::read(&format!("{}{}", output.head, output.tail))
 }

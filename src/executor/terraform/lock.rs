@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::clock::Timestamp;
+use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::span::written;
 
 /// A lock.
@@ -53,6 +54,12 @@ impl Lock {
             _ => seconds - seconds % 3600,
         };
         seconds.map(|seconds| written(coarse(seconds))).unwrap_or_default()
+    }
+
+    /// Who holds it, and since when.
+    pub(super) fn said(&self, now: Timestamp) -> Sentence {
+        let Self { id, who, operation, created } = self;
+        sentence!("action.terraform_locked", id, who, operation, created, age => self.for_how_long(now))
     }
 
     pub(super) fn facts(&self, now: Timestamp) -> Map<String, Value> {

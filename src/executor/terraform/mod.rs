@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use self::changes::Changes;
-use self::cli::{PATIENCE, not_done, program};
+use self::cli::{PATIENCE, holder_in, not_done, program};
 use self::fields::Fields;
 pub use self::fields::Verb;
 use self::lock::Lock;
@@ -184,7 +184,7 @@ impl Fields {
                 let _ = std::fs::remove_file(&path);
                 Outcome::Done(Report { line: sentence!("action.terraform_applied", what => changes.line()), ..report })
             }
-            Ended::Exited(code) => {
+            Ended::Exited(code) if holder_in(&report).is_none() => {
                 Outcome::Failed(Report { line: sentence!("action.terraform_apply_failed", code), ..report })
             }
             ended => not_done(cx, ended, report),
@@ -221,10 +221,7 @@ impl Fields {
         };
         let mut facts = lock.facts(cx.started_at);
         facts.insert("locked".to_owned(), true.into());
-        let age = lock.for_how_long(cx.started_at);
-        let Lock { id, who, operation, created } = lock;
-        let line = sentence!("action.terraform_locked", id, who, operation, created, age);
-        Ok(Outcome::Done(Report::new(facts.into(), line)))
+        Ok(Outcome::Done(Report::new(facts.into(), lock.said(cx.started_at))))
     }
 
     async fn run_unlock(&self, cx: &StepContext, deadline: &Deadline) -> Result<Outcome, Sentence> {

@@ -51,7 +51,9 @@ async fn the_zip_that_is_looked_at_is_this_services_and_new() {
     .await;
 }
 
-/// Proves: T37. `zip` updates an archive by size and by seconds counted in twos.
+/// `zip` updates an archive by size and by seconds counted in twos.
+///
+/// Proves: T37.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_changed_within_a_second_and_kept_its_size_is_in_the_zip() {
     let Some(it) = Pipeline::new().await else { return };
