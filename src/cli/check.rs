@@ -15,8 +15,9 @@ use crate::problem::Problem;
 
 /// Checks everything at once.
 pub fn check(options: &CheckOptions) -> Result<ExitCode, Failure> {
-    let config = load(options.config.config.as_deref())?;
+    let mut config = load(options.config.config.as_deref())?;
     let words = shell_words();
+    config.settings.language = words.0; // who reads this sits at a shell, and not in a channel
     let format = match options.format.as_str() {
         "json" => Format::Json,
         "github" => Format::Github,

@@ -31,6 +31,13 @@ async fn everything_wrong_is_told_at_once_with_line_caret_and_hint() {
         assert!(said.out.contains(part), "{part} in {}", said.out);
     }
 
+    let mut spanish = install.command(&["check"]);
+    spanish.env("LC_ALL", "es_ES.UTF-8");
+    let said = crate::install::said(spanish).await;
+    for part in ["«mars» no es un entorno", "problemas. Un servidor en marcha"] {
+        assert!(said.out.contains(part) || said.err.contains(part), "who checks reads their own language: {said:#?}");
+    }
+
     let file = install.path("commands/ops/health.yaml").display().to_string();
     let json = install.sereno(&["check", &file, "--format", "json"]).await;
     assert_eq!(json.code, 78, "{json:#?}");
