@@ -13,11 +13,13 @@ use crate::domain::text;
 /// Bounds of the buckets of `…_seconds`.
 const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// Starts logging to the error stream; `level` is a filter such as `info` or `info,sereno=debug`. Panics are logged
-/// too. Called once, by `main`; a second call changes nothing.
+/// What is logged where nothing else is said of it: AWS' own code says at length what steps say in a sentence.
+const QUIET: &str = "aws=error";
+
+/// Starts logging to the error stream; `level` is read by [`filter`]. Panics are logged too. Called once, by `main`; a
+/// second call changes nothing.
 pub fn start(json: bool, level: &str) {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(level);
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Gate);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter(level)).with_ansi(false).with_writer(Gate);
     let started = if json { lines.json().flatten_event(true).try_init() } else { lines.try_init() };
     if started.is_ok() {
         std::panic::set_hook(Box::new(|panic| {
@@ -27,6 +29,16 @@ pub fn start(json: bool, level: &str) {
             tracing::error!(place, message, "a panic: this is a defect, please report it");
         }));
     }
+}
+
+/// What is logged at a level, or by a filter such as `info,sereno=debug`. What can be read of it counts; `info` when
+/// that is nothing. Of AWS' own code only errors are, unless the filter names it, as in `info,aws=warn`.
+#[must_use]
+pub fn filter(level: &str) -> EnvFilter {
+    let builder = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
+    let asked = builder.parse_lossy(level);
+    // Of two directives on the same target the later one counts, and a longer target before a shorter one.
+    EnvFilter::builder().parse_lossy(format!("{QUIET},{asked}"))
 }
 
 /// Starts counting; the handle renders what was counted as Prometheus text. A second call counts apart.

@@ -9,6 +9,10 @@ mod support;
 
 use std::time::Duration;
 
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_credential_types::credential_fn::provide_credentials_fn;
+use aws_credential_types::provider::ProvideCredentials as _;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_support::{ACCOUNT, Cloud, KEY, ago, done, failed};
 use executor_support::{Said, action};
 use serde_json::{Value, json};
@@ -16,6 +20,7 @@ use sereno::clock::Clock;
 use sereno::domain::runbook::Effect;
 use sereno::executor::live::Live;
 use sereno::executor::{self, StepContext};
+use sereno::telemetry;
 use sereno_fakes::aws::{Aws, Behaviour};
 
 async fn fake() -> (Aws, Cloud) {
@@ -265,4 +270,30 @@ async fn every_request_is_signed_as_aws_checks_it() {
     assert!(why.contains("SignatureDoesNotMatch") && !why.contains(KEY), "{why}");
     let why = failed(wrong.run("lambda", json!({"do": "alias", "function": "api", "alias": "live"})).await);
     assert!(why.contains("SignatureDoesNotMatch"), "{why}");
+}
+
+#[tokio::test]
+async fn aws_own_code_logs_only_errors_unless_it_is_named() {
+    let nobody = provide_credentials_fn(async || Err(CredentialsError::provider_error("no role")));
+    let nobody = CredentialsProviderChain::first_try("Machine", nobody);
+    for (level, heard) in [
+        ("info", false),
+        ("debug", false),
+        ("", false),
+        ("info,sereno=trace", false),
+        ("info,aws_config=warn", true),
+        ("info,aws=warn", true),
+    ] {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let lines = tracing_subscriber::fmt().with_env_filter(telemetry::filter(level));
+        let lines = lines.with_writer(log.reopen().unwrap()).finish();
+        let guard = tracing::subscriber::set_default(lines);
+        nobody.provide_credentials().await.unwrap_err();
+        tracing::error!(target: "aws_config", "an error of theirs");
+        tracing::info!("a line of ours");
+        drop(guard);
+        let log = std::fs::read_to_string(log.path()).unwrap();
+        assert_eq!(log.contains("failed to provide credentials"), heard, "{level}: {log}");
+        assert!(log.contains("an error of theirs") && log.contains("a line of ours"), "{level}: {log}");
+    }
 }

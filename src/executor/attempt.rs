@@ -82,7 +82,10 @@ pub(super) async fn change(
     let ended = tokio::select! {
         biased;
         () = cx.cancel.cancelled() => Err(sentence!("action.cancelled")),
-        done = tokio::time::timeout(cx.timeout, work) => done.map_err(|_| cx.not_finished()),
+        done = tokio::time::timeout(cx.timeout, work) => done.map_err(|_| match sent.is() {
+            true => cx.not_finished(),
+            false => sentence!("action.no_answer", why => cx.not_finished()),
+        }),
     };
     match ended {
         Ok(Ok(report)) => Outcome::Done(report),

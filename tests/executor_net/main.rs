@@ -1,5 +1,6 @@
 //! The actions on single services, on this machine and its files: each on the real thing where there is one.
 
+mod broken;
 #[path = "../executor_support/mod.rs"]
 mod executor_support;
 mod machine;

@@ -5,12 +5,14 @@ use serde_json::json;
 use sereno::domain::runbook::Effect;
 use sereno::domain::step::Outcome;
 
+use super::broken::everywhere;
 use super::executor_support::context;
 use super::tls::Authority;
 use super::{LONG, attempt, done, eventually, failed, free_port, program, tools};
 
 /// A server of its own with a few curated records, ended with the test.
 struct Mongo {
+    port: u16,
     url: String,
     _folder: tempfile::TempDir,
     _program: tokio::process::Child,
@@ -33,7 +35,7 @@ impl Mongo {
             )
             .collect();
         eventually("the database answers", async || records.insert_many(&all).await.ok()).await;
-        Some(Self { url, _folder: folder, _program: program })
+        Some(Self { port, url, _folder: folder, _program: program })
     }
 }
 
@@ -132,5 +134,20 @@ async fn what_is_no_address_is_not_repeated_and_a_server_that_is_gone_is_said_to
     assert!(none.contains("names a database"), "{none}");
     let gone =
         ask(&format!("mongodb://ana:hunter22@127.0.0.1:{}/records?serverSelectionTimeoutMS=500", free_port())).await;
-    assert!(gone.contains("cannot be asked") && !gone.contains("hunter"), "{gone}");
+    assert!(gone.contains("did not answer") && gone.contains("refused") && !gone.contains("hunter"), "{gone}");
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_in_the_middle_is_said_to_be_gone() {
+    let Some(mongo) = Mongo::start().await else { return };
+    let client = mongodb::Client::with_uri_str(&mongo.url).await.unwrap();
+    let user = doc! { "createUser": "ana", "pwd": "canary-hunter2", "roles": [{ "role": "read", "db": "records" }] };
+    client.database("admin").run_command(user).await.unwrap();
+    let failures = everywhere(mongo.port, async |port, within| {
+        let server = format!("ana:canary-hunter2@127.0.0.1:{port}");
+        let address = format!("mongodb://{server}/records?authSource=admin&serverSelectionTimeoutMS=500");
+        let with = json!({ "do": "find", "server": { "secret": "records" }, "collection": "curated" });
+        attempt("mongo", &with, context(&tools(&[("records", &address)]), Effect::Read, within)).await
+    });
+    assert!(failures.await > 4, "signing in, the question, and batch after batch");
 }

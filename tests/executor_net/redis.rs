@@ -5,6 +5,7 @@ use sereno::domain::runbook::Effect;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use super::broken::everywhere;
 use super::executor_support::context;
 use super::tls::Authority;
 use super::{LONG, SHORT, attempt, done, endless, eventually, failed, found, free_port, look, program, silent, tools};
@@ -113,7 +114,7 @@ async fn a_server_that_is_gone_silent_or_endless_is_said_to_be() {
     assert!(quiet.contains("not finished"), "{quiet}");
     for begins in [&b"$500000000\r\n"[..], b"HTTP/1.1 400 Bad Request\r\n", b"+"] {
         let odd = failed(look("redis", at(endless(begins).await)).await);
-        assert!(odd.contains("Redis says") || odd.contains("cannot be reached"), "{odd}");
+        assert!(odd.contains("did not answer to the end") || odd.contains("not one of a Redis"), "{odd}");
     }
     let link_local = failed(look("redis", json!({ "do": "ping", "server": "redis://169.254.169.254:6379" })).await);
     assert!(link_local.contains("link-local"), "{link_local}");
@@ -121,4 +122,17 @@ async fn a_server_that_is_gone_silent_or_endless_is_said_to_be() {
     let with = json!({ "do": "ping", "server": { "secret": "cache" } });
     let odd = failed(attempt("redis", &with, context(&secret, Effect::Read, LONG)).await);
     assert!(odd.contains("redis://") && !odd.contains("hunter"), "{odd}");
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_in_the_middle_is_said_to_be_gone() {
+    let Some(redis) = Redis::start(&["--requirepass", "canary-5ecret"]).await else { return };
+    for verb in ["ping", "info"] {
+        let failures = everywhere(redis.port, async |port, within| {
+            let secret = tools(&[("cache", &format!("redis://:canary-5ecret@127.0.0.1:{port}"))]);
+            let with = json!({ "do": verb, "server": { "secret": "cache" } });
+            attempt("redis", &with, context(&secret, Effect::Read, within)).await
+        });
+        assert_eq!(failures.await, 2, "signing in, and the question");
+    }
 }

@@ -2,6 +2,7 @@
 //! official driver speaks; nothing here changes anything, and no script runs on the server. Why that driver, and what
 //! it can do: docs/decisions/0017.
 
+mod apart;
 mod documents;
 mod fields;
 
@@ -10,10 +11,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bson::doc;
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use mongodb::error::ErrorKind;
 use mongodb::options::ClientOptions;
 use mongodb::{Client, Collection, Database};
 use serde_json::{Value, json};
 
+use self::apart::Apart;
 use self::documents::Found;
 pub use self::fields::Verb;
 use self::fields::{Fields, Job, Mongo};
@@ -37,6 +40,8 @@ pub(super) const SPEC: ActionSpec = ActionSpec {
 
 /// Longest wait for a server that can be asked.
 const CONNECT: Duration = Duration::from_secs(10);
+/// Longest wait for a server to take leave.
+const LEAVE: Duration = Duration::from_secs(1);
 /// Documents that the server sends at once: a document may have 16 MiB.
 const BATCH: u32 = 2;
 /// Collections that are listed.
@@ -74,10 +79,15 @@ impl Action for Mongo {
 
     async fn run(&self, cx: &StepContext) -> Outcome {
         look(cx, async {
-            let (client, database) = self.open(cx).await?;
-            let report = self.report(&database, cx.timeout).await;
-            client.shutdown().immediate(true).await;
-            report
+            let apart = Apart::start().map_err(|error| sentence!("action.mongo_lost", why => error.to_string()))?;
+            let work = async {
+                let (client, database) = self.open(cx).await?;
+                let report = self.report(&database, cx.timeout).await;
+                // What was found counts, whatever becomes of the server by now.
+                let _ = tokio::time::timeout(LEAVE, client.shutdown().immediate(true)).await;
+                report
+            };
+            apart.run(work).await
         })
         .await
     }
@@ -160,9 +170,19 @@ impl Mongo {
 /// What the server or the driver says against it.
 fn says(error: &mongodb::error::Error) -> Sentence {
     match &*error.kind {
-        mongodb::error::ErrorKind::Command(refused) => {
+        ErrorKind::Command(refused) => {
             sentence!("action.mongo_says", why => format!("{} ({})", refused.message, refused.code_name))
+        }
+        ErrorKind::Io(error) => sentence!("action.mongo_gone", why => error.to_string()),
+        ErrorKind::ServerSelection { message, .. } | ErrorKind::ConnectionPoolCleared { message, .. } => {
+            sentence!("action.mongo_gone", why => last(message))
         }
         other => sentence!("action.mongo_lost", why => other.to_string()),
     }
+}
+
+/// The last error of a server, if there was one, out of all that the driver knows of all servers.
+fn last(message: &str) -> &str {
+    let error = message.split_once("Kind: ").and_then(|(_, rest)| rest.split_once(", labels: "));
+    error.map_or_else(|| message.split(" Topology: ").next().unwrap_or(message), |(error, _)| error)
 }

@@ -3,7 +3,8 @@
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, ConnectionAddr, FromRedisValue, IntoConnectionInfo as _, RedisConnectionInfo, RedisError,
+    AsyncConnectionConfig, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo as _, RedisConnectionInfo,
+    RedisError,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
@@ -46,22 +47,20 @@ impl Session {
                 match secured.is_some() {
                     true => {
                         let authority = trust::authority(authority).await?.unwrap_or_default();
-                        Self::speak(&to, settings, trust::open(&to, &authority).await?).await
+                        Self::speak(settings, trust::open(&to, &authority).await?).await
                     }
-                    false => Self::speak(&to, settings, connect(&to).await?).await,
+                    false => Self::speak(settings, connect(&to).await?).await,
                 }
             }
             ConnectionAddr::Unix(path) => {
-                let shown = path.display();
-                let stream = UnixStream::connect(path).await.map_err(|error| not_reached(&shown, &error))?;
-                Self::speak(&shown, settings, stream).await
+                let stream = UnixStream::connect(path).await;
+                Self::speak(settings, stream.map_err(|error| not_reached(&path.display(), &error))?).await
             }
             _ => Err(sentence!("action.redis_no_address")),
         }
     }
 
     async fn speak(
-        to: &impl ToString,
         settings: &RedisConnectionInfo,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     ) -> Result<Self, Sentence> {
@@ -70,7 +69,7 @@ impl Session {
         let settings = settings.clone().set_skip_set_lib_name();
         let stream = Capped::new(stream, ANSWERS);
         let opened = MultiplexedConnection::new_with_config(&settings, stream, config).await;
-        let (connection, driver) = opened.map_err(|error| not_reached(to, &said(&error)))?;
+        let (connection, driver) = opened.map_err(|error| says(&error))?;
         Ok(Self { connection, driver: tokio::spawn(driver) })
     }
 
@@ -84,14 +83,16 @@ impl Session {
             ask.arg(arg);
         });
         let answer = ask.query_async(&mut self.connection).await;
-        answer.map_err(|error| sentence!("action.redis_says", why => said(&error)))
+        answer.map_err(|error| says(&error))
     }
 }
 
-/// An error in few words.
-fn said(error: &RedisError) -> String {
-    match (error.code(), error.detail()) {
-        (Some(code), Some(detail)) => format!("{code} {detail}"),
-        _ => error.to_string(),
+/// What the server or the driver says against it.
+fn says(error: &RedisError) -> Sentence {
+    match (error.kind(), error.code(), error.detail()) {
+        (ErrorKind::Io, ..) => sentence!("action.redis_gone", why => error.to_string()),
+        (ErrorKind::Parse | ErrorKind::UnexpectedReturnType, ..) => sentence!("action.redis_odd"),
+        (_, Some(code), Some(detail)) => sentence!("action.redis_says", why => format!("{code} {detail}")),
+        _ => sentence!("action.redis_says", why => error.to_string()),
     }
 }

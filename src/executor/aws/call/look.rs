@@ -83,7 +83,8 @@ async fn identity(job: &Job<'_>) -> Result<Found, Fault> {
 
 async fn traces(job: &Job<'_>) -> Result<Found, Fault> {
     let minutes = i64::try_from(job.given.number("minutes").unwrap_or(60)).unwrap_or(60);
-    let end = job.at.unwrap_or(crate::clock::Timestamp(0)).0 / 1000;
+    // Up to the end of this second: X-Ray takes whole ones.
+    let end = (job.at.unwrap_or(crate::clock::Timestamp(0)).0 + 999) / 1000;
     let mut body = json!({ "StartTime": end - minutes * 60, "EndTime": end });
     if let Some(filter) = job.given.text("filter") {
         body["FilterExpression"] = filter.into();
