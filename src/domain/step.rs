@@ -237,6 +237,9 @@ pub struct StepBody {
     /// The position that it undoes, for an undo step.
     #[serde(default)]
     pub undoes: Option<usize>,
+    /// The run that has taken back what it did: it is not taken back twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_back: Option<RunId>,
     /// Digest of the plan it was started with.
     #[serde(default)]
     pub plan_digest: Option<String>,
@@ -258,6 +261,14 @@ pub struct StepBody {
     /// When it ended.
     #[serde(default)]
     pub ended_at: Option<Timestamp>,
+}
+
+impl StepRun {
+    /// Whether there is something to take back, and a way to.
+    #[must_use]
+    pub fn can_be_undone(&self) -> bool {
+        self.state == StepState::Done && self.body.step.undo.is_some() && self.body.taken_back.is_none()
+    }
 }
 
 impl StepBody {

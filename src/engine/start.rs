@@ -12,7 +12,7 @@ use crate::domain::actor::{Actor, Place};
 use crate::domain::approval::{Approval, ApprovalState};
 use crate::domain::policy::Authorized;
 use crate::domain::run::{Cause, Run, RunBody, RunState};
-use crate::domain::runbook::{Effect, Invocation, Step};
+use crate::domain::runbook::{Effect, Invocation, Runbook, Step};
 use crate::domain::settings::Settings;
 use crate::domain::step::{StepBody, StepRun, StepState};
 use crate::domain::template::{self, Template};
@@ -120,10 +120,7 @@ impl Engine {
         }
         let scope = self.scope_of(book, (args, env.as_deref()), &start.by.id);
         let own = book.lock.as_ref().and_then(|Template(text)| template::fill(&json!(text), &scope.names).ok());
-        let key = own.map_or_else(
-            || format!("{} {}", book.full_name(), env.as_deref().unwrap_or("")),
-            |key| crate::domain::expect::show(&key),
-        );
+        let key = own.map_or_else(|| own_lock(book, env.as_deref()), |key| crate::domain::expect::show(&key));
         Some(key.trim().to_owned())
     }
 
@@ -202,6 +199,11 @@ impl Engine {
     }
 }
 
+/// What a runbook locks that says nothing of it: itself, in its environment.
+pub(super) fn own_lock(book: &Runbook, env: Option<&str>) -> String {
+    format!("{} {}", book.full_name(), env.unwrap_or("")).trim().to_owned()
+}
+
 /// A step whose turn has not come.
 pub(super) fn waiting(run: &RunId, position: usize, step: &Step) -> StepRun {
     StepRun {
@@ -217,6 +219,7 @@ pub(super) fn waiting(run: &RunId, position: usize, step: &Step) -> StepRun {
             step: step.clone(),
             guarded: false,
             undoes: None,
+            taken_back: None,
             plan_digest: None,
             outcome: None,
             verdicts: Vec::new(),

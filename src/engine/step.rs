@@ -155,6 +155,7 @@ impl Engine {
 
     /// Goes where the step says; of one that a person has confirmed nothing was found, so no condition holds.
     pub(super) async fn after_success(&self, tx: &mut Tx, run: &Run, step: &StepRun) -> Result<()> {
+        self.note_undone(tx, run, step).await?;
         let Some(report) = step.body.report() else { return Ok(()) };
         let taken = step
             .body
@@ -200,7 +201,7 @@ impl Engine {
     async fn append_undo(&self, tx: &mut Tx, run: &Run) -> Result<()> {
         let all = steps::of_run(tx, &run.id).await?;
         let mut position = all.len();
-        for done in all.iter().rev().filter(|step| step.state == StepState::Done) {
+        for done in all.iter().rev().filter(|step| step.can_be_undone()) {
             let Some(step) = super::undo::undo_step(&done.body.step) else { continue };
             let mut undo = waiting(&run.id, position, &step);
             undo.body.undoes = Some(done.position);

@@ -6,21 +6,27 @@ use minijinja::context;
 
 use super::Engine;
 use super::answer::Heard;
-use super::start::Start;
+use super::start::{Start, own_lock};
 use crate::chat::cards;
 use crate::command::Request;
 use crate::domain::policy::{self, Ask};
-use crate::domain::run::Cause;
+use crate::domain::run::{Cause, Run};
 use crate::domain::runbook::{Runbook, Step};
-use crate::domain::step::StepState;
+use crate::domain::step::StepRun;
+use crate::domain::template::Template;
 use crate::id::RunId;
 use crate::store::{Result, Tx, runs, steps};
+
+/// The id of the step that undoes another.
+fn undo_id(step: &Step) -> String {
+    format!("undo-{}", step.id)
+}
 
 /// The step that undoes another.
 pub(super) fn undo_step(step: &Step) -> Option<Step> {
     let undo = step.undo.as_ref()?;
     Some(Step {
-        id: format!("undo-{}", step.id),
+        id: undo_id(step),
         title: undo.title.clone(),
         action: undo.action.clone(),
         with: undo.with.clone(),
@@ -36,6 +42,22 @@ pub(super) fn undo_step(step: &Step) -> Option<Step> {
 }
 
 impl Engine {
+    /// A step is done: if it took another one back, that one is not taken back again.
+    pub(super) async fn note_undone(&self, tx: &mut Tx, run: &Run, step: &StepRun) -> Result<()> {
+        let undone = match (step.body.undoes, &run.body.undo_of) {
+            (Some(position), _) => steps::get(tx, &run.id, position).await?,
+            (None, Some(undone)) => {
+                let all = steps::of_run(tx, undone).await?;
+                all.into_iter().find(|undone| undo_id(&undone.body.step) == step.body.step.id)
+            }
+            (None, None) => None,
+        };
+        let Some(mut undone) = undone else { return Ok(()) };
+        undone.body.taken_back = Some(run.id.clone());
+        steps::update(tx, &undone, undone.state, undone.attempt).await?;
+        self.refresh(tx, &undone.run).await
+    }
+
     /// Starts the inverse of what a finished run has done, judged as a request for that runbook.
     pub(super) async fn undo(&self, tx: &mut Tx, heard: &Heard, id: &RunId) -> Result<()> {
         let Some(run) = runs::get(tx, id).await? else { return Ok(()) };
@@ -43,7 +65,7 @@ impl Engine {
         let inverse: Vec<Step> = done
             .iter()
             .rev()
-            .filter(|step| step.state == StepState::Done)
+            .filter(|step| step.can_be_undone())
             .filter_map(|step| undo_step(&step.body.step))
             .map(|step| Step { on_fail: crate::domain::runbook::OnFail::Stop, ..step })
             .collect();
@@ -51,8 +73,14 @@ impl Engine {
             let card = cards::line(self.desk(&heard.settings), "nothing_to_undo", context! {});
             return self.aside(tx, heard, &card).await;
         }
-        let book =
-            Runbook { name: format!("{}.undo", run.body.runbook.name), steps: inverse, ..run.body.runbook.clone() };
+        let undone = &run.body.runbook;
+        let book = Runbook {
+            name: format!("{}.undo", undone.name),
+            steps: inverse,
+            // On the same target, so never at once.
+            lock: undone.lock.clone().or_else(|| Some(Template(own_lock(undone, run.body.env.as_deref())))),
+            ..undone.clone()
+        };
         let request = Request { book: Arc::new(book), args: run.body.args.clone(), env: run.body.env.clone() };
         let ask = Ask {
             actor: &heard.actor,

@@ -35,6 +35,7 @@ async fn a_failed_step_undoes_what_was_done_and_nothing_else() {
         let failed = s.message(&ask.id).await;
         assert_eq!(failed.card.state, "failed", "{}", failed.card.text());
         assert_eq!(s.effects(), ["stop writers", "start writers"], "one approval covered the undo that it showed");
+        assert!(!failed.buttons().contains(&"undo"), "what went back by itself is not taken back again");
         s.audit_is_whole().await;
     })
     .await;
@@ -88,13 +89,36 @@ async fn the_undo_button_proposes_the_inverse_through_the_same_approvals() {
         world(s);
         let ask = only(s.person("ana").says("#infra", "/ops rollback api prod").await);
         s.person("leo").presses(&ask, "approve").await;
+        let told = only(s.person("vic").presses(&ask, "undo").await);
+        assert_eq!(told.card.state, "denied");
         let undo = only(s.person("ana").presses(&ask, "undo").await);
         assert_eq!(undo.card.state, "awaiting_approval", "{}", undo.card.text());
         assert_eq!(s.effects(), ["rollback api"]);
         s.person("eva").presses(&undo, "approve").await;
         assert_eq!(s.effects(), ["rollback api", "forward api"]);
-        let told = only(s.person("vic").presses(&ask, "undo").await);
-        assert_eq!(told.card.state, "denied");
+        let over = s.message(&ask.id).await;
+        assert!(!over.buttons().contains(&"undo"), "it is not taken back twice: {:?}", over.buttons());
+        assert!(over.card.text().contains("Put it back | done, and taken back"), "{}", over.card.text());
+        let told = only(s.person("ana").presses(&ask, "undo").await);
+        assert!(told.card.title.contains("already"), "by an old click, either: {}", told.card.text());
+        assert_eq!(s.effects(), ["rollback api", "forward api"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_and_the_way_back_of_an_earlier_one_are_never_at_once() {
+    let book =
+        "name: close\nsummary: Close the shop for a while\nenvironments: [prod]\nallow: [{ roles: [operator] }]\nsteps:
+  - { id: a, title: Close it, action: shell, effect: change, with: { argv: [/bin/touch, '${dir}/closed'] },
+      undo: { title: Open it, action: shell, with: { argv: [/bin/rm, '${dir}/closed'] } } }\n";
+    story_on(CONSOLE, &[("shop/close.yaml", book)], async |s| {
+        let run = only(s.person("ana").says("#infra", "/ops close prod").await);
+        s.person("leo").presses(&run, "approve").await;
+        let undo = only(s.person("ana").presses(&run, "undo").await);
+        assert_eq!(undo.card.state, "awaiting_approval", "{}", undo.card.text());
+        let told = only(s.person("ana").says("#infra", "/ops close prod").await);
+        assert_eq!(told.card.state, "locked", "{}", told.card.text());
     })
     .await;
 }

@@ -119,7 +119,10 @@ fn steps_table(desk: Desk<'_>, view: &RunView<'_>) -> Table {
     let mut rows = Vec::new();
     let shown = |step: &&StepRun| view.run.body.cause != Cause::Diagnosis || step.state != StepState::Skipped;
     for step in view.steps.iter().filter(shown) {
-        let state = desk.get(&format!("step_state_{}", step.state));
+        let state = match step.body.taken_back {
+            Some(_) => desk.get("step_taken_back"),
+            None => desk.get(&format!("step_state_{}", step.state)),
+        };
         let title = step.body.step.title.clone();
         let line = step.body.report().map(|report| desk.tell(&report.line)).unwrap_or_default();
         if step.body.verdicts.is_empty() {
@@ -191,9 +194,8 @@ fn buttons(desk: Desk<'_>, view: &RunView<'_>, state: &str) -> Vec<Button> {
     if view.run.state == RunState::Active {
         buttons.push(Button { danger: true, ..desk.button("cancel", Press::Cancel(run.clone())) });
     }
-    let undoable = |step: &StepRun| step.state == StepState::Done && step.body.step.undo.is_some();
     // Also of one that was stopped half-way: what it has done by then may be what must not stay.
-    if view.run.state.is_final() && view.steps.iter().any(undoable) {
+    if view.run.state.is_final() && view.steps.iter().any(StepRun::can_be_undone) {
         buttons.push(desk.button("undo", Press::Undo(run.clone())));
     }
     if view.run.state.is_final() {

@@ -193,6 +193,7 @@ fn step(position: usize, state: StepState, outcome: Option<Outcome>, verdicts: V
             step: rollback().steps[position].clone(),
             guarded: position == 1,
             undoes: None,
+            taken_back: None,
             plan_digest: None,
             outcome,
             verdicts,
