@@ -14,6 +14,9 @@ use crate::domain::{actor, policy};
 use crate::faults::seeded;
 use crate::store::{Result, Tx, runs, steps};
 
+/// Attempts of a harmless step that may be lost before a person is asked.
+const LOSSES: u32 = 3;
+
 impl Engine {
     /// Moves every open run on; gives how many moved.
     pub(super) async fn drive(self: &Arc<Self>) -> Result<usize> {
@@ -209,7 +212,8 @@ impl Engine {
     }
 }
 
-/// Whether a lost step is repeated without asking anybody.
+/// Whether a lost step is repeated without asking anybody. One that is lost again and again may be what ends us.
 fn repeats_alone(step: &StepRun) -> bool {
-    (step.body.step.repeatable() && !step.body.guarded) || seeded("defect.rerun_after_crash")
+    let often = step.attempt > step.body.step.retry.times + LOSSES;
+    (step.body.step.repeatable() && !step.body.guarded && !often) || seeded("defect.rerun_after_crash")
 }

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use croner::Cron;
+use minijinja::context;
 
 use super::Engine;
+use super::answer::command_line;
 use super::start::Start;
+use crate::chat::cards;
 use crate::clock::Timestamp;
 use crate::domain::actor::{Actor, Place};
+use crate::domain::digest;
 use crate::domain::policy;
 use crate::domain::run::Cause;
 use crate::domain::runbook::{Args, Invocation, Runbook, Schedule};
@@ -36,7 +40,7 @@ impl Engine {
     }
 
     async fn run_schedule(&self, book: &Arc<Runbook>, schedule: &Schedule, at: Timestamp) -> Result<bool> {
-        let key = format!("{} {} {}", book.full_name(), schedule.cron, schedule.env.as_deref().unwrap_or(""));
+        let key = key(book, schedule);
         if schedules::last(&mut self.store.read().await?, &key).await?.is_some_and(|last| last >= at) {
             return Ok(false);
         }
@@ -62,11 +66,24 @@ impl Engine {
             parent: None,
             undo_of: None,
         };
+        let (place, command) = (start.place.clone(), command_line(&start.request));
         if let Err(holder) = self.start(&mut tx, start, &policy::automatic()).await? {
             tracing::warn!(schedule = key, %holder, "a scheduled run found its target locked, and is left out this time");
+            let why = self.locked_card(&mut tx, &settings, &holder).await?.title;
+            let card = cards::line(self.desk(&settings), "schedule_left_out", context! { command, why });
+            self.post(&mut tx, &place, &card, None).await?;
         }
         tx.commit().await?;
         Ok(true)
+    }
+}
+
+/// What tells a schedule from every other one.
+fn key(book: &Runbook, schedule: &Schedule) -> String {
+    let key = format!("{} {} {}", book.full_name(), schedule.cron, schedule.env.as_deref().unwrap_or(""));
+    match schedule.args.is_empty() {
+        true => key,
+        false => format!("{key} {}", digest::of(&schedule.args)),
     }
 }
 

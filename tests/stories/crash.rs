@@ -90,6 +90,26 @@ async fn running_it_again_takes_a_new_approval() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_that_is_lost_again_and_again_is_not_repeated_for_ever() {
+    let book = ("shop/slow.yaml", crate::books::SLOW.1.replace("effect: change", "effect: read"));
+    story_on(CONSOLE, &[(book.0, &book.1)], async |s| {
+        world(s);
+        program(s, "slow", "#!/bin/sh\necho started >> \"$(dirname \"$0\")/effects\"\nexec sleep 5\n");
+        s.person("ana").sends("#infra", None, "/ops slow dev").await;
+        for time in 1..=4 {
+            s.until(async |s| s.effects().len() == time).await;
+            s.clock.forward(Duration::from_secs(10));
+            s.restarts().await;
+        }
+        s.settles().await;
+        let card = s.hears("#infra").await;
+        assert_eq!(s.effects().len(), 4, "three times by itself, and then a person is asked");
+        assert_eq!((card.card.state.as_str(), card.buttons()), ("unknown", vec!["confirm", "rerun", "cancel"]));
+    })
+    .await;
+}
+
 /// A press that a replica took with it, and that comes back once its lease is over.
 async fn presses_and_is_not_heard(s: &Story, who: &'static str, card: &Heard, button: &str) {
     s.person(who).clicks(card, button, &[]).await;
