@@ -97,7 +97,7 @@ impl StepState {
             (Self::Running, E::Hold) => Self::Holding,
             (Self::Running | Self::Holding, E::Finish) => Self::Done,
             (Self::Running | Self::Holding, E::Fail) => Self::Failed,
-            (Self::Running, E::Retry) if !guarded => Self::Ready,
+            (Self::Running | Self::Holding, E::Retry) if !guarded => Self::Ready,
             (Self::Running | Self::Holding, E::Lose) => Self::Unknown,
             (Self::Unknown, E::Confirm) => Self::Done,
             (Self::Unknown, E::Rerun) if guarded => Self::Waiting,

@@ -362,6 +362,23 @@ steps:
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_runbook_that_fails_is_tried_again_like_any_step() {
+    let outer = "name: outer\nsummary: All of it\nallow: [{ roles: [operator] }]\nsteps:
+  - { id: inner, title: A part, action: run, with: { runbook: shop/inner }, retry: { times: 1, delay: 1m } }\n";
+    let inner = "name: inner\nsummary: A part\nallow: [{ roles: [operator] }]\nsteps:
+  - { id: look, title: Look, action: shell, effect: read, with: { argv: [/bin/cat, '${dir}/there'] } }\n";
+    story_on(CONSOLE, &[("shop/outer.yaml", outer), ("shop/inner.yaml", inner)], async |s| {
+        let run = only(s.person("ana").says("#infra", "/ops outer").await);
+        assert!(s.thread(&run.id).await.iter().any(|heard| heard.card.title.starts_with("shop/inner: failed")));
+        std::fs::write(s.file("there"), "ok").unwrap();
+        s.waits(minutes(1)).await;
+        let over = s.message(&run.id).await;
+        assert_eq!(over.card.state, "done", "{}", over.card.text());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_plan_shows_everything_and_touches_nothing() {
     story(ALL, async |s| {
         world(s);
