@@ -223,6 +223,7 @@ servr: {}
 server: { listen: "here", public_url: "sereno.example.com" }
 store: { url: "mysql://x" }
 language: eng
+time_zone: Europe/Madird
 environments: { prod: { approvals: many } }
 people:
   - { id: ana, roles: [operater], slack: "U1" }

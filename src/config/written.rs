@@ -29,6 +29,8 @@ pub struct Written {
     pub catalog: Catalog,
     /// The language of cards and command line.
     pub language: Language,
+    /// The time zone of the clocks on cards: its IANA name, as in `Europe/Madrid`.
+    pub time_zone: String,
     /// Environments that runbooks may name, by name.
     pub environments: BTreeMap<String, Environment>,
     /// People. Whoever is not listed may do nothing.
@@ -422,6 +424,7 @@ impl Default for Written {
             store: Store::default(),
             catalog: Catalog::default(),
             language: Language::En,
+            time_zone: "UTC".to_owned(),
             environments: BTreeMap::new(),
             people: Vec::new(),
             roles: usual_roles(),

@@ -25,6 +25,8 @@ super::text_enum! {
 pub struct Settings {
     /// Of cards and command line.
     pub language: Language,
+    /// Of the clocks on cards.
+    pub time_zone: jiff::tz::TimeZone,
     /// Where people reach us, without a slash at the end.
     pub public_url: String,
     /// Environments by name.

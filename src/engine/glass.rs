@@ -97,7 +97,7 @@ impl Engine {
             return Ok(Some(cards::line(desk, "glass_not_here", context! { severities })));
         };
         if now < at {
-            return Ok(Some(cards::line(desk, "glass_too_early", context! { at => cards::clock_time(at, now) })));
+            return Ok(Some(cards::line(desk, "glass_too_early", context! { at => desk.clock(at) })));
         }
         let on_call = self.on_call_for(settings, &heard.place.channel);
         if !on_call.contains(&heard.actor.id) {

@@ -183,7 +183,7 @@ impl Engine {
         }
         if let Some(mut card) = self.shown(tx, &handoff.message).await? {
             let desk = self.desk(&heard.settings);
-            let values = context! { who => heard.settings.name_of(&heard.actor.id), at => cards::clock_time(now, now) };
+            let values = context! { who => heard.settings.name_of(&heard.actor.id), at => desk.clock(now) };
             card.footer = Some(desk.words.say("card.handoff_accepted", values));
             "accepted".clone_into(&mut card.state);
             card.buttons.clear();

@@ -117,6 +117,7 @@ pub fn settings() -> Settings {
     let role =
         |role: &str, includes: &[&str]| (role.to_owned(), includes.iter().map(|role| (*role).to_owned()).collect());
     Settings {
+        time_zone: jiff::tz::TimeZone::UTC,
         language: Language::En,
         public_url: "http://127.0.0.1:8080".into(),
         environments: [("prod".to_owned(), Environment { approvals: 1 }), ("dev".to_owned(), Environment::default())]

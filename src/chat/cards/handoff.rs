@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use minijinja::context;
 
-use super::{Desk, clock_time};
+use super::Desk;
 use crate::chat::card::{Card, Press, Table, Tone};
 use crate::clock::Timestamp;
 use crate::domain::chart::{Chart, ChartKind};
@@ -63,7 +63,7 @@ pub fn handoff(desk: Desk<'_>, shift: &Shift, id: Option<&HandoffId>) -> Card {
         ..Card::default()
     };
     if let Some(from) = shift.from {
-        card = card.field(desk.get("field_shift_since"), clock_time(from, desk.now));
+        card = card.field(desk.get("field_shift_since"), desk.clock(from));
     }
     let open = shift.open.iter().map(|incident| format!("{} {}", incident.severity, incident.body.title));
     card = card
@@ -85,7 +85,7 @@ pub fn handoff(desk: Desk<'_>, shift: &Shift, id: Option<&HandoffId>) -> Card {
     }
     match (&shift.accepted, id) {
         (Some((by, at)), _) => {
-            let values = context! { who => desk.settings.name_of(by), at => clock_time(*at, desk.now) };
+            let values = context! { who => desk.settings.name_of(by), at => desk.clock(*at) };
             card.footer = Some(desk.say("handoff_accepted", values));
         }
         (None, Some(id)) => card.buttons.push(desk.button("accept", Press::Accept(id.clone()))),
@@ -126,7 +126,7 @@ pub fn on_call(desk: Desk<'_>, teams: &[(String, Option<String>, Option<Timestam
         .map(|(team, person, until)| {
             let person =
                 person.as_deref().map_or_else(|| desk.get("nobody"), |id| desk.settings.name_of(id).to_owned());
-            vec![team.clone(), person, until.map(|until| clock_time(until, desk.now)).unwrap_or_default()]
+            vec![team.clone(), person, until.map(|until| desk.clock(until)).unwrap_or_default()]
         })
         .collect();
     Card {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use minijinja::context;
 
 use super::run::proposal;
-use super::{Desk, clock_time, span};
+use super::{Desk, span};
 use crate::chat::card::{Card, Press, Table, Tone};
 use crate::domain::actor::PersonId;
 use crate::domain::alert::Alert;
@@ -38,7 +38,7 @@ pub fn incident(desk: Desk<'_>, incident: &Incident, alerts: &[Alert], policy: O
         link: Some(format!("/incidents/{}", incident.id)),
         ..Card::default()
     };
-    card = card.field(desk.get("field_since"), clock_time(incident.opened_at, desk.now));
+    card = card.field(desk.get("field_since"), desk.clock(incident.opened_at));
     if let Some(by) = &incident.body.declared_by {
         card = card.field(desk.get("field_declared_by"), desk.settings.name_of(by));
     }
@@ -69,7 +69,7 @@ pub fn incident(desk: Desk<'_>, incident: &Incident, alerts: &[Alert], policy: O
 fn with_policy(desk: Desk<'_>, mut card: Card, incident: &Incident, policy: &Pack) -> Card {
     let until = |seconds: u64| {
         let at = incident.opened_at.after(Duration::from_secs(seconds));
-        let (time, over) = (clock_time(at, desk.now), at <= desk.now);
+        let (time, over) = (desk.clock(at), at <= desk.now);
         if over { desk.say("clock_ran_out", context! { at => time }) } else { time }
     };
     if let Some(target) = policy.severities.get(&incident.severity) {
@@ -113,7 +113,7 @@ fn alerts_table(desk: Desk<'_>, alerts: &[Alert]) -> Option<Table> {
         .take(SHOWN)
         .map(|alert| {
             let state = desk.get(if alert.firing { "alert_firing" } else { "alert_resolved" });
-            vec![alert.title().to_owned(), state, clock_time(alert.starts_at, desk.now)]
+            vec![alert.title().to_owned(), state, desk.clock(alert.starts_at)]
         })
         .collect();
     if alerts.len() > SHOWN {
@@ -163,7 +163,7 @@ pub fn incident_list(desk: Desk<'_>, incidents: &[Incident]) -> Card {
                 incident.severity.to_string(),
                 incident.body.title.clone(),
                 desk.get(&format!("incident_state_{}", incident.state)),
-                clock_time(incident.opened_at, desk.now),
+                desk.clock(incident.opened_at),
             ]
         })
         .collect();

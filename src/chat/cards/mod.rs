@@ -57,6 +57,14 @@ impl Desk<'_> {
         plan.map(|plan| self.tell(&plan.line)).unwrap_or_default()
     }
 
+    /// A time of day with its zone, for people who compare clocks; dates are shown only when they differ from today's.
+    pub fn clock(&self, at: Timestamp) -> String {
+        let here = |at: Timestamp| at.to_jiff().to_zoned(self.settings.time_zone.clone());
+        let (at, now) = (here(at), here(self.now));
+        let format = if at.date() == now.date() { "%H:%M:%S %Z" } else { "%Y-%m-%d %H:%M %Z" };
+        at.strftime(format).to_string()
+    }
+
     /// A button of this name: id `name`, label `card.button.name`.
     fn button(&self, name: &str, press: Press) -> Button {
         let label = self.get(&format!("button_{}", name.replace('-', "_")));
@@ -75,18 +83,31 @@ fn one_field(title: String, name: &str, label: String, optional: bool) -> Form {
     Form { title, inputs: vec![input] }
 }
 
-/// A time of day in UTC, for people who compare clocks; dates are shown only when they differ from today's.
-pub fn clock_time(at: Timestamp, now: Timestamp) -> String {
-    let (at, now) = (at.to_jiff().to_zoned(jiff::tz::TimeZone::UTC), now.to_jiff().to_zoned(jiff::tz::TimeZone::UTC));
-    let format = if at.date() == now.date() { "%H:%M:%S UTC" } else { "%Y-%m-%d %H:%M UTC" };
-    at.strftime(format).to_string()
-}
-
 /// A span for people: `41 s`, `4 min`, `2 h 05 min`.
 pub fn span(length: std::time::Duration) -> String {
     match length.as_secs() {
         seconds @ 0..=119 => format!("{seconds} s"),
         seconds @ 120..=7199 => format!("{} min", seconds / 60),
         seconds => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::settings::Language;
+
+    #[test]
+    fn a_clock_is_of_the_readers_zone_and_says_which() {
+        let at = |text: &str| Timestamp::from(text.parse::<jiff::Timestamp>().unwrap());
+        let mut settings = samples::settings();
+        let clock = |settings: &Settings, moment: &str, now: &str| {
+            Desk { words: Words(Language::En), settings, now: at(now) }.clock(at(moment))
+        };
+        let (night, morning) = ("2026-03-28T23:30:00Z", "2026-03-29T01:30:00Z");
+        assert_eq!(clock(&settings, night, morning), "2026-03-28 23:30 UTC");
+        settings.time_zone = jiff::tz::TimeZone::get("Europe/Madrid").unwrap();
+        assert_eq!(clock(&settings, night, morning), "00:30:00 CET", "of the same day there");
+        assert_eq!(clock(&settings, morning, morning), "03:30:00 CEST", "on the night of the change, at half past three");
     }
 }

@@ -2,7 +2,7 @@
 
 use minijinja::context;
 
-use super::{Desk, clock_time};
+use super::Desk;
 use crate::chat::card::{Card, Table, Tone};
 use crate::clock::Timestamp;
 use crate::domain::monitor::Streak;
@@ -46,7 +46,7 @@ fn row(desk: Desk<'_>, one: &Watched<'_>) -> Vec<String> {
                 0 => desk.get("monitor_ok"),
                 count => desk.say("monitor_failing", context! { count }),
             };
-            (state, streak.found.join("; "), clock_time(*due, desk.now))
+            (state, streak.found.join("; "), desk.clock(*due))
         }
     };
     vec![one.name.clone(), state, saw, next]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use minijinja::context;
 
 use super::run::proposal;
-use super::{Desk, clock_time, one_field, span};
+use super::{Desk, one_field, span};
 use crate::chat::card::{Button, Card, Form, Input, Press, Table, Tone};
 use crate::domain::approval::{ApprovalState, Objection};
 use crate::domain::digest;
@@ -63,7 +63,7 @@ pub fn objection(desk: Desk<'_>, objection: &Objection, decided: &str) -> Card {
     let title = match objection {
         Objection::Requester => desk.get("objection_requester"),
         Objection::Role(roles) => desk.say("objection_role", context! { list => roles.join(", ") }),
-        Objection::Expired(at) => desk.say("objection_expired", context! { at => clock_time(*at, desk.now) }),
+        Objection::Expired(at) => desk.say("objection_expired", context! { at => desk.clock(*at) }),
         Objection::Closed(ApprovalState::Expired) => desk.get("objection_expired_state"),
         Objection::Closed(state) => desk.say(&format!("objection_{state}"), context! { decided }),
         Objection::Voted => desk.get("objection_voted"),
@@ -225,7 +225,7 @@ pub fn runs(desk: Desk<'_>, runs: &[Run]) -> Card {
                 run.body.command_line(),
                 desk.settings.name_of(&run.body.by.id).to_owned(),
                 desk.get(&format!("run_state_{}", run.state)),
-                clock_time(run.created_at, desk.now),
+                desk.clock(run.created_at),
             ]
         })
         .collect();

@@ -2,7 +2,7 @@
 
 use minijinja::context;
 
-use super::{Desk, clock_time, one_field, span};
+use super::{Desk, one_field, span};
 use crate::chat::card::{Button, Card, Form, Input, Press, Table, Tone};
 use crate::domain::approval::{Approval, ApprovalState, Vote};
 use crate::domain::digest;
@@ -141,7 +141,7 @@ fn steps_table(desk: Desk<'_>, view: &RunView<'_>) -> Table {
 fn with_approval(desk: Desk<'_>, mut card: Card, view: &RunView<'_>, approval: &Approval, votes: &[Vote]) -> Card {
     card = card.field(desk.get("field_approval"), decision(desk, approval, votes));
     if let Some(at) = approval.body.decided_at {
-        card = card.field(desk.get("field_decided"), clock_time(at, desk.now));
+        card = card.field(desk.get("field_decided"), desk.clock(at));
     }
     card = card.field(desk.get("field_digest"), digest::short(&approval.plan_digest));
     if approval.state == ApprovalState::Pending {
@@ -164,7 +164,7 @@ fn with_present_step(desk: Desk<'_>, card: &mut Card, view: &RunView<'_>) {
     match (step.state, &step.body.hold) {
         (StepState::Holding, Some(Hold::Person { instructions, .. })) => card.body.push(instructions.clone()),
         (StepState::Holding, Some(Hold::For(_))) => {
-            let until = step.not_before.map(|until| clock_time(until, desk.now)).unwrap_or_default();
+            let until = step.not_before.map(|until| desk.clock(until)).unwrap_or_default();
             card.body.push(desk.say("holds_until", context! { until }));
         }
         (StepState::Holding, Some(Hold::Choice { param, .. })) => {
@@ -278,7 +278,7 @@ pub fn approval_wanted(desk: Desk<'_>, run: &Run, approval: &Approval, approvers
         count => approval.body.rule.count,
         who => desk.names(approvers.iter().map(String::as_str)),
         digest => digest::short(&approval.plan_digest),
-        expires => clock_time(approval.expires_at, desk.now),
+        expires => desk.clock(approval.expires_at),
     };
     Card {
         title: desk.say("approval_wanted", values),
@@ -313,7 +313,7 @@ fn decision(desk: Desk<'_>, approval: &Approval, votes: &[Vote]) -> String {
     let values = context! {
         count => approval.body.rule.count,
         roles => approval.body.rule.roles.join(", "),
-        expires => clock_time(approval.expires_at, desk.now),
+        expires => desk.clock(approval.expires_at),
         yes, by,
         reason => approval.body.reason.clone().unwrap_or_default(),
     };

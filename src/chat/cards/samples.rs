@@ -36,6 +36,7 @@ pub fn settings() -> Settings {
         (id.to_owned(), Person { id: id.to_owned(), name: name.to_owned(), roles, identities, standing })
     };
     Settings {
+        time_zone: jiff::tz::TimeZone::UTC,
         language: Language::En,
         public_url: "http://127.0.0.1:8080".to_owned(),
         environments: Default::default(),

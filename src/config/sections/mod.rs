@@ -14,6 +14,7 @@ mod slack;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::tz::TimeZone;
 use minijinja::context;
 
 use super::Config;
@@ -70,6 +71,7 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
     let public_url = check.server(&written.server);
     let (store_url, store_wait) = check.store(written.store);
     check.log(&written.log, &written.docker);
+    let time_zone = check.zone(&["time_zone"], &written.time_zone).unwrap_or(TimeZone::UTC);
     let programs = check.programs(written.programs);
     let aws = check.aws(written.aws);
     let roles = check.roles(&written.roles);
@@ -90,6 +92,7 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
     Config {
         settings: Settings {
             language: written.language,
+            time_zone,
             public_url,
             environments,
             people,

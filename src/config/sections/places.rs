@@ -73,10 +73,7 @@ impl Check<'_> {
     }
 
     fn rota(&mut self, team: &str, written: &written::Rota) -> Option<Rota> {
-        let zone = TimeZone::get(&written.zone).ok();
-        if zone.is_none() && !written.zone.is_empty() {
-            self.error(&["teams", team, "rota", "zone"], "zone", context! { zone => written.zone.as_str() });
-        }
+        let zone = self.zone(&["teams", team, "rota", "zone"], &written.zone);
         let start: Option<civil::DateTime> = written.start.parse().ok();
         if start.is_none() && !written.start.is_empty() {
             self.error(&["teams", team, "rota", "start"], "moment", context! { text => written.start.as_str() });
@@ -92,6 +89,15 @@ impl Check<'_> {
         let overrides = written.overrides.iter().enumerate();
         let overrides = overrides.filter_map(|(index, over)| self.stand_in(team, index, over, &zone)).collect();
         Some(Rota { team: team.to_owned(), zone, start: start?, order: written.order.clone(), overrides })
+    }
+
+    /// A time zone by its IANA name.
+    pub(super) fn zone(&mut self, path: &[&str], name: &str) -> Option<TimeZone> {
+        let zone = TimeZone::get(name).ok();
+        if zone.is_none() && !name.is_empty() {
+            self.error(path, "zone", context! { zone => name });
+        }
+        zone
     }
 
     fn stand_in(&mut self, team: &str, index: usize, over: &written::Override, zone: &TimeZone) -> Option<Override> {
