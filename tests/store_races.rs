@@ -6,6 +6,7 @@ mod support;
 
 use nouns::{alert, approval, incident, run, step};
 use sereno::clock::Timestamp;
+use sereno::domain::actor::Platform;
 use sereno::domain::approval::{ApprovalState, Vote};
 use sereno::domain::incident::IncidentState;
 use sereno::domain::run::RunState;
@@ -116,7 +117,12 @@ async fn a_person_votes_once_however_often_they_press() {
             tokio::spawn(async move {
                 let mut tx = store.begin().await.unwrap();
                 assert!(approvals::update(&mut tx, &asked, ApprovalState::Pending).await.unwrap());
-                let vote = Vote { by: ["leo", "eva"][i % 2].into(), yes: true, at: Timestamp(1500) };
+                let vote = Vote {
+                    by: ["leo", "eva"][i % 2].into(),
+                    yes: true,
+                    at: Timestamp(1500),
+                    platform: Platform::Console,
+                };
                 let counted = approvals::vote(&mut tx, &asked.id, &vote).await.unwrap();
                 let seen = approvals::votes(&mut tx, &asked.id).await.unwrap().len();
                 tx.commit().await.unwrap();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::actor::{Actor, PersonId, Role};
+use super::actor::{Actor, PersonId, Platform, Role};
 use super::plan::PlannedStep;
 use super::template::Template;
 use crate::clock::Timestamp;
@@ -106,6 +106,8 @@ pub struct Vote {
     pub yes: bool,
     /// When.
     pub at: Timestamp,
+    /// Where it was given.
+    pub platform: Platform,
 }
 
 /// Why a person may not decide.

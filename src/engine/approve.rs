@@ -254,7 +254,7 @@ impl Engine {
             return self.object(tx, heard, &run, &approval, &objection).await;
         }
         if yes {
-            let vote = Vote { by: heard.actor.id.clone(), yes, at: now };
+            let vote = Vote { by: heard.actor.id.clone(), yes, at: now, platform: heard.actor.platform };
             if !approvals::vote(tx, id, &vote).await? && !seeded("defect.duplicate_vote") {
                 return self.object(tx, heard, &run, &approval, &Objection::Voted).await;
             }
@@ -348,10 +348,10 @@ fn approved_plan<'a>(approval: &'a Approval, step: &StepRun) -> Option<&'a Plan>
     }
 }
 
-/// Whether enough of those who said yes still hold a role that may.
+/// Whether enough of those who said yes still hold a role that may, and are still of us where they said it.
 fn still_quorum(settings: &Settings, approval: &Approval, votes: &[Vote]) -> bool {
     let holds = |vote: &&Vote| {
-        let actor = settings.actor(&vote.by, crate::domain::actor::Platform::Console);
+        let actor = settings.actor(&vote.by, vote.platform);
         actor.is_some_and(|actor: Actor| actor.holds_any(&approval.body.rule.roles))
     };
     let still: Vec<Vote> = votes.iter().filter(holds).cloned().collect();

@@ -16,10 +16,10 @@ const INSERT: &str = "INSERT INTO approvals (id, run, state, plan_digest, create
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
 const GET: &str = select!("WHERE id = $1");
 const UPDATE: &str = "UPDATE approvals SET state = $1, body = $2 WHERE id = $3 AND state = $4";
-const VOTE: &str = "INSERT INTO votes (approval, person, yes, at, position)
-    VALUES ($1, $2, $3, $4, (SELECT COUNT(*) FROM votes WHERE approval = $1))
+const VOTE: &str = "INSERT INTO votes (approval, person, yes, at, platform, position)
+    VALUES ($1, $2, $3, $4, $5, (SELECT COUNT(*) FROM votes WHERE approval = $1))
     ON CONFLICT (approval, person) DO NOTHING";
-const VOTES: &str = "SELECT person, yes, at FROM votes WHERE approval = $1 ORDER BY position, at";
+const VOTES: &str = "SELECT person, yes, at, platform FROM votes WHERE approval = $1 ORDER BY position, at";
 const IN_STATE: &str = select!("WHERE state = $1 ORDER BY created_at, id");
 const OF_RUN: &str = select!("WHERE run = $1 ORDER BY created_at, id");
 const EXPIRED: &str = select!("WHERE state = $1 AND expires_at <= $2 ORDER BY expires_at, id");
@@ -95,7 +95,7 @@ pub async fn update(tx: &mut Tx, approval: &Approval, from: ApprovalState) -> Re
 /// # Errors
 /// The database's.
 pub async fn vote(tx: &mut Tx, id: &ApprovalId, vote: &Vote) -> Result<bool> {
-    Ok(exec!(tx, VOTE, id.as_str(), &vote.by, vote.yes, vote.at.0)? == 1)
+    Ok(exec!(tx, VOTE, id.as_str(), &vote.by, vote.yes, vote.at.0, vote.platform.as_str())? == 1)
 }
 
 /// The votes, in order.
@@ -103,8 +103,11 @@ pub async fn vote(tx: &mut Tx, id: &ApprovalId, vote: &Vote) -> Result<bool> {
 /// # Errors
 /// The database's.
 pub async fn votes(db: &mut Db, id: &ApprovalId) -> Result<Vec<Vote>> {
-    let rows = fetch_all!(db, (String, bool, i64), VOTES, id.as_str())?;
-    Ok(rows.into_iter().map(|(by, yes, at)| Vote { by, yes, at: Timestamp(at) }).collect())
+    let rows = fetch_all!(db, (String, bool, i64, String), VOTES, id.as_str())?;
+    let vote = |(by, yes, at, platform): (_, _, _, String)| {
+        Ok(Vote { by, yes, at: Timestamp(at), platform: word(&platform)? })
+    };
+    rows.into_iter().map(vote).collect()
 }
 
 /// Approvals that are pending, oldest first.

@@ -13,11 +13,13 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "tables", include_str!("../../migrations/0001_tables.sql")),
     (2, "retention", include_str!("../../migrations/0002_retention.sql")),
     (3, "monitors", include_str!("../../migrations/0003_monitors.sql")),
+    (4, "vote_platform", include_str!("../../migrations/0004_vote_platform.sql")),
 ];
 /// Where the driver keeps what was applied.
 const APPLIED: &str = "_sqlx_migrations";
-/// How often it is tried on SQLite, where processes that start together can disturb each other.
-const TRIES: u32 = 4;
+/// How often it is tried on SQLite, where processes that start together can disturb each other: each migration can be
+/// lost to another one.
+const TRIES: usize = MIGRATIONS.len() + 3;
 
 impl Store {
     /// Creates or upgrades the tables.

@@ -231,6 +231,31 @@ async fn a_guest_of_the_platform_has_no_rights_through_it_and_keeps_those_of_the
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_vote_from_where_the_voter_is_a_guest_by_now_does_not_count() {
+    tell(async |s, club| {
+        s.gives_roles("leo", &["lead"]);
+        for (platform, comes_to) in [(Platform::Slack, "refused"), (Platform::Console, "done")] {
+            let ask = asks(s, "/ops wipe prod").await;
+            let vote = Input::Press {
+                by: "leo".to_owned(),
+                place: Place::channel(platform, "#infra"),
+                message: ask.id.clone(),
+                button: "approve".to_owned(),
+                values: BTreeMap::new(),
+            };
+            s.engine.accept(format!("a vote from {platform}"), vote).await.unwrap();
+            s.settles().await;
+            club.is().guests.insert(LEO);
+            s.person("eva").presses(&ask, "approve").await;
+            assert_eq!(state(s, &ask).await, comes_to, "{platform}: {}", s.message(&ask.id).await.card.text());
+            club.is().guests.clear();
+            s.waits(minutes(5)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_known_counts_for_a_quarter_of_an_hour_while_the_platform_is_away() {
     tell(async |s, club| {
         club.is().away = true;

@@ -108,6 +108,10 @@ mod tests {
         assert_eq!(clock(&settings, night, morning), "2026-03-28 23:30 UTC");
         settings.time_zone = jiff::tz::TimeZone::get("Europe/Madrid").unwrap();
         assert_eq!(clock(&settings, night, morning), "00:30:00 CET", "of the same day there");
-        assert_eq!(clock(&settings, morning, morning), "03:30:00 CEST", "on the night of the change, at half past three");
+        assert_eq!(
+            clock(&settings, morning, morning),
+            "03:30:00 CEST",
+            "on the night of the change, at half past three"
+        );
     }
 }

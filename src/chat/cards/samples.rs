@@ -269,7 +269,7 @@ fn runs(desk: Desk<'_>) -> Vec<(&'static str, Card)> {
     let (calm, glass) = (approval(false), approval(true));
     let mut given = Approval { state: ApprovalState::Granted, ..approval(false) };
     given.body.decided_at = Some(NIGHT);
-    let votes = [Vote { by: "leo".to_owned(), yes: true, at: NIGHT }];
+    let votes = [Vote { by: "leo".to_owned(), yes: true, at: NIGHT, platform: Platform::Console }];
     let printed = Report {
         line: sentence!("action.exit", code => 1),
         output: Some(Output {
