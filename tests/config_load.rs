@@ -220,7 +220,7 @@ fn an_address_that_slack_cannot_reach_is_said() {
 fn everything_wrong_is_told_at_once_with_place_and_hint() {
     let text = r##"
 servr: {}
-server: { listen: "here", public_url: "sereno.example.com" }
+server: { listen: "here", public_url: "sereno.example.com", trusted_proxies: [10.0.0.0/8, nginx] }
 store: { url: "mysql://x" }
 language: eng
 time_zone: Europe/Madird

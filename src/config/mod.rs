@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use minijinja::context;
 
 use crate::domain::actor::{PersonId, Role};
@@ -45,6 +46,8 @@ pub struct Config {
     pub roles_about: BTreeMap<Role, String>,
     /// Where to listen, as `127.0.0.1:8080`.
     pub listen: String,
+    /// Proxies that are believed where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
     /// The database.
     pub store_url: Secret,
     /// How long a start waits for a database that does not answer yet.

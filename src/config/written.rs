@@ -101,6 +101,8 @@ pub struct Server {
     pub listen: String,
     /// Where people reach it, for links; `http://` and the listening address without it.
     pub public_url: Option<String>,
+    /// Proxies, as addresses or networks, whose `X-Forwarded-For` tells where a request comes from.
+    pub trusted_proxies: Vec<String>,
 }
 
 /// The database.
@@ -455,7 +457,7 @@ fn usual_roles() -> BTreeMap<String, Option<Role>> {
 
 impl Default for Server {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8080".to_owned(), public_url: None }
+        Self { listen: "127.0.0.1:8080".to_owned(), public_url: None, trusted_proxies: Vec::new() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What every answer passes on its way out: counted, worded where it is a refusal, and dressed in the headers that tell
+//! What every request passes on its way in, whose it is, and every answer on its way out: counted, worded where it is a refusal, and dressed in the headers that tell
 //! browsers what they must not do.
 
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::fault::Fault;
-use super::{State, pages};
+use super::serve::Peer;
+use super::{State, client, pages};
 
 /// Scripts and styles come from our own files only, so that a text that slips through as markup still does nothing.
 const POLICY: &str =
@@ -34,6 +35,14 @@ pub(super) fn layers(routes: Router<Arc<State>>, state: &Arc<State>) -> Router<A
     routes
         .layer(CatchPanicLayer::custom(|_| Fault::Broken.into_response()))
         .layer(from_fn_with_state(Arc::clone(state), leave))
+        .layer(from_fn_with_state(Arc::clone(state), arrive))
+}
+
+/// From here on a request is its client's, whatever proxies it came through.
+async fn arrive(Shared(state): Shared<Arc<State>>, peer: Peer, mut request: Request, next: Next) -> Response {
+    let client = client::address(peer.0, request.headers(), &state.proxies);
+    request.extensions_mut().insert(Peer(client));
+    next.run(request).await
 }
 
 async fn leave(Shared(state): Shared<Arc<State>>, request: Request, next: Next) -> Response {

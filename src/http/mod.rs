@@ -4,6 +4,7 @@
 mod access;
 mod api;
 mod body;
+mod client;
 mod crowd;
 mod edge;
 mod fault;
@@ -76,6 +77,8 @@ pub struct State {
     metrics: PrometheusHandle,
     sources: DefaultKeyedRateLimiter<String>,
     guard: guard::Guard,
+    /// Whose word on where a request comes from counts.
+    proxies: Vec<ipnet::IpNet>,
     limits: Limits,
     stopping: CancellationToken,
     /// Why the last change of configuration or runbooks was not taken.
@@ -101,6 +104,7 @@ impl State {
             metrics,
             sources: DefaultKeyedRateLimiter::keyed(quota),
             guard: guard::Guard::default(),
+            proxies: config.trusted_proxies.clone(),
             limits,
             stopping: CancellationToken::new(),
             refused: ArcSwapOption::empty(),

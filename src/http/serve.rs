@@ -70,7 +70,7 @@ struct Accepted {
     place: Place,
 }
 
-/// The address that a request's connection comes from.
+/// The address that a request comes from: its connection's, until a trusted proxy names another one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub IpAddr);
 

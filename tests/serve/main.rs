@@ -6,6 +6,8 @@
 mod install;
 #[path = "../parts/mod.rs"]
 mod parts;
+#[path = "../support/program.rs"]
+mod program;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -15,6 +17,7 @@ mod doors;
 mod end;
 mod files;
 mod languages;
+mod proxied;
 mod settings;
 mod several;
 mod shell;

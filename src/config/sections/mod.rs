@@ -69,6 +69,7 @@ impl Check<'_> {
 pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, String>) -> Config {
     let mut check = Check { findings, env, names: Names::of(&written) };
     let public_url = check.server(&written.server);
+    let trusted_proxies = check.proxies(&written.server);
     let (store_url, store_wait) = check.store(written.store);
     check.log(&written.log, &written.docker);
     let time_zone = check.zone(&["time_zone"], &written.time_zone).unwrap_or(TimeZone::UTC);
@@ -111,6 +112,7 @@ pub fn check(written: Written, findings: &mut Findings, env: &BTreeMap<String, S
         },
         roles_about: roles.about,
         listen: written.server.listen,
+        trusted_proxies,
         store_url,
         store_wait,
         catalog: written.catalog.path,

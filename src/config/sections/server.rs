@@ -1,10 +1,11 @@
 //! Where Sereno listens, where it keeps things, and how it logs.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use minijinja::context;
 
 use super::Check;
@@ -41,13 +42,25 @@ impl Check<'_> {
         url.trim_end_matches('/').to_owned()
     }
 
-    /// The database's URL, which may hold a password.
+    /// Proxies that are believed; an address is a network of one.
+    pub fn proxies(&mut self, server: &Server) -> Vec<IpNet> {
+        let mut known = Vec::new();
+        for (index, text) in server.trusted_proxies.iter().enumerate() {
+            match text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
+                Ok(net) => known.push(net),
+                Err(_) => self.error(&["server", "trusted_proxies", &index.to_string()], "proxy", context! { text }),
+            }
+        }
+        known
+    }
+
     /// The database, and how long a start waits for it.
     pub fn store(&mut self, store: Store) -> (Secret, Duration) {
         let wait = store.wait.as_ref().and_then(|text| self.span(&["store", "wait"], text)).unwrap_or(STORE_WAIT);
         (self.store_url(store), Duration::from_secs(wait))
     }
 
+    /// The database's URL, which may hold a password.
     fn store_url(&mut self, store: Store) -> Secret {
         let secret = self.resolve(&["store"], "url", store.url, store.url_file);
         let Some(secret) = secret else { return Secret::new("sqlite://sereno.db") };
