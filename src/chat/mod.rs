@@ -8,6 +8,7 @@ mod house;
 #[cfg(feature = "slack")]
 pub mod slack;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,6 +85,8 @@ pub struct Named {
     pub channels: Vec<(String, String)>,
     /// People: their id with us, and their identity there.
     pub people: Vec<(PersonId, String)>,
+    /// Groups that give roles or are kept equal to who is on call, each once.
+    pub groups: BTreeSet<String>,
 }
 
 impl Named {
@@ -92,7 +95,10 @@ impl Named {
     pub fn of(settings: &Settings, platform: Platform) -> Self {
         let channel = |name: &String| Some((name.clone(), settings.channels[name].platforms.get(&platform)?.clone()));
         let person = |id: &PersonId| Some((id.clone(), settings.people[id].identities.get(&platform)?.clone()));
+        let kept = settings.teams.values().filter_map(|team| team.groups.get(&platform));
+        let giving = settings.groups.get(&platform).into_iter().flat_map(BTreeMap::keys);
         Self {
+            groups: kept.chain(giving).cloned().collect(),
             channels: settings.channels.keys().filter_map(channel).collect(),
             people: settings.people.keys().filter_map(person).collect(),
         }

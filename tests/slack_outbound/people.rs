@@ -19,7 +19,7 @@ async fn doctor_hears_what_the_tokens_lack() {
 
 fn named(channels: &[(&str, &str)], people: &[(&str, &str)]) -> Named {
     let owned = |pairs: &[(&str, &str)]| pairs.iter().map(|&(name, id)| (name.to_owned(), id.to_owned())).collect();
-    Named { channels: owned(channels), people: owned(people) }
+    Named { channels: owned(channels), people: owned(people), ..Named::default() }
 }
 
 #[tokio::test]
@@ -51,6 +51,23 @@ async fn doctor_hears_which_channels_and_people_of_the_configuration_are_not_the
     let says = |at: usize, words: &[&str]| words.iter().all(|word| troubles[at].contains(word));
     assert!(says(0, &["C2", "archived"]) && says(1, &["C404", "correct its id"]) && says(2, &["C4", "invite"]));
     assert!(says(3, &["closed", "anywhere"]) && says(4, &["guest"]) && says(5, &["T2/U9", "T1"]) && says(6, &["U404"]));
+}
+
+#[tokio::test]
+async fn doctor_hears_which_user_groups_are_not_there_or_not_in_use() {
+    let town = Town::with(Setup::default().with(|world| world.groups.get_mut("S2").unwrap().disabled = true)).await;
+    let named = Named { groups: ["S1", "S2", "S404"].map(str::to_owned).into(), ..Named::default() };
+    for (language, says) in [
+        (Language::En, ["S2 is disabled", "no user group S404"]),
+        (Language::Es, ["S2 está desactivado", "ningún grupo de usuarios S404"]),
+    ] {
+        let troubles = town.chat.troubles(&named, Words(language)).await;
+        assert_eq!(troubles.len(), 2, "{troubles:#?}");
+        assert!(troubles.iter().zip(says).all(|(line, says)| line.contains(says)), "{troubles:#?}");
+    }
+    let town = Town::without("usergroups:read").await;
+    let troubles = town.chat.troubles(&named, Words(Language::En)).await;
+    assert!(troubles.len() == 1 && troubles[0].contains("usergroups:read"), "told once: {troubles:#?}");
 }
 
 #[tokio::test]

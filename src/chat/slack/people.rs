@@ -30,7 +30,7 @@ pub(super) enum Account {
 /// Refusals that say that there is no such person for us.
 const NOBODY: &[&str] = &["user_not_found", "user_not_visible"];
 /// Refusals that say that there is no such group.
-const NO_GROUP: &[&str] = &["no_such_subteam", "subteam_disabled"];
+pub(super) const NO_GROUP: &[&str] = &["no_such_subteam", "subteam_disabled"];
 
 #[derive(Deserialize)]
 struct Asked {
@@ -140,7 +140,8 @@ impl People {
     }
 }
 
-async fn list(api: &Api, group: &str) -> Result<BTreeSet<String>, Fault> {
+/// Who is in a group, as Slack says.
+pub(super) async fn list(api: &Api, group: &str) -> Result<BTreeSet<String>, Fault> {
     let members: Members = api.get("usergroups.users.list", &[("usergroup", group)]).await?;
     Ok(members.users)
 }

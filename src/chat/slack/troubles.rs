@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::super::Named;
 use super::fault::Fault;
 use super::own::Own;
-use super::people::Account;
+use super::people::{self, Account};
 use super::{Slack, scopes};
 use crate::words::Words;
 
@@ -49,18 +49,23 @@ impl Slack {
         };
         let mut troubles = scopes::missing(&own.scopes, words);
         // Boxed one by one: the compiler cannot tell that a closure that makes them may go to another thread.
-        let (mut channels, mut people) = (Vec::new(), Vec::new());
+        let (mut channels, mut people, mut groups) = (Vec::new(), Vec::new(), Vec::new());
         for (name, id) in &named.channels {
             channels.push(self.channel_trouble(name, id, &own, words).boxed());
         }
         for (name, identity) in &named.people {
             people.push(self.person_trouble(name, identity, &own, words).boxed());
         }
-        let (socket, channels, people) = tokio::join!(self.socket_trouble(words), answers(channels), answers(people));
+        for group in &named.groups {
+            groups.push(self.group_trouble(group, words).boxed());
+        }
+        let (socket, channels, people, groups) =
+            tokio::join!(self.socket_trouble(words), answers(channels), answers(people), answers(groups));
         troubles.extend(socket);
         for (key, asked, found) in [
             ("slack.unseen_channels", named.channels.len(), channels),
             ("slack.unseen_people", named.people.len(), people),
+            ("slack.unseen_groups", named.groups.len(), groups),
         ] {
             let unseen = asked - found.iter().filter(|looked| looked.is_ok()).count();
             let why = found.iter().find_map(|looked| looked.as_ref().err()).map(|fault| fault.told(words));
@@ -111,6 +116,18 @@ impl Slack {
             Ok(Account::Open) => Ok(None),
             Ok(Account::Closed) => tell("closed"),
             Ok(Account::Stranger) => tell("stranger"),
+            Err(fault) if fault.is(&["missing_scope"]) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Whether a user group is there and in use.
+    async fn group_trouble(&self, group: &str, words: Words) -> Looked {
+        let tell = |key: &str| Ok(Some(words.say(&format!("slack.group_{key}"), context! { group })));
+        match people::list(&self.api, group).await {
+            Ok(_) => Ok(None),
+            Err(fault) if fault.is(&["subteam_disabled"]) => tell("disabled"),
+            Err(fault) if fault.is(people::NO_GROUP) => tell("unknown"),
             Err(fault) if fault.is(&["missing_scope"]) => Ok(None),
             Err(fault) => Err(fault),
         }
