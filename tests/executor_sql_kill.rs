@@ -13,7 +13,7 @@ use std::process::{Command, ExitStatus};
 use executor_support::{action, done};
 use serde_json::{Value, json};
 use sereno::domain::runbook::Effect;
-use sereno::executor;
+use sereno::executor::{self, Probe, StepContext};
 use sql_support::{LONG, Shop, at, run_planned};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
@@ -64,14 +64,21 @@ async fn whoever_is_killed_when_there_is_one_whole_database_in_service() {
     let dump = json!({"do": "dump", "database": {"secret": "shop_db"}, "dir": path, "file": "shop.dump"});
     done(run_planned(&at(&shop.url(), LONG), "sql_backup", &dump).await);
     shop.connect().await.execute("INSERT INTO orders VALUES (2000, 'after the backup')").await.unwrap();
+    let restore = action("sql_restore", &with(path));
     for (stage, swapped) in STAGES {
         use std::os::unix::process::ExitStatusExt as _;
+        let cx = at(&shop.url(), LONG);
+        let planned = executor::plan(&*restore, &cx.tools, Effect::Read).await.unwrap().exact;
+        let cx = StepContext { planned, ..cx };
         let status = killed_at(stage, &shop.url(), path);
         assert_eq!(status.signal(), Some(9), "{stage}: {status}");
         // The server has to notice; whoever connects meanwhile waits for it.
         let rows = if *swapped { (3, 0) } else { (4, 1) };
         assert_eq!((shop.count("true").await, shop.count("id = 2000").await), rows, "{stage}");
         shop.connect().await.execute("UPDATE orders SET price = 1").await.unwrap();
+        // Whoever looks afterwards finds out which.
+        let probe = executor::probe(&*restore, &cx, LONG).unwrap().await;
+        assert_eq!(matches!(probe, Probe::Happened(_)), *swapped, "{stage}: {probe:?}");
     }
     // The last one was killed after it was done: the same step finds that, and does not do it twice.
     let kept = databases(&shop).await;

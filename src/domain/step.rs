@@ -240,6 +240,12 @@ pub struct StepBody {
     /// The run that has taken back what it did: it is not taken back twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_back: Option<RunId>,
+    /// What its attempt was started with, until the attempt's end is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<Began>,
+    /// What was seen when its unknown end was looked into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Seen>,
     /// Digest of the plan it was started with.
     #[serde(default)]
     pub plan_digest: Option<String>,
@@ -263,7 +269,39 @@ pub struct StepBody {
     pub ended_at: Option<Timestamp>,
 }
 
+/// What an attempt was started with: enough to look later whether it came about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Began {
+    /// The action's fields, placeholders filled.
+    pub with: Value,
+    /// The exact part of its plan.
+    pub exact: Value,
+}
+
+/// What a look into an unknown end saw.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The attempt that was looked into.
+    pub attempt: u32,
+    /// When.
+    pub at: Timestamp,
+    /// What there is now.
+    pub line: Sentence,
+}
+
 impl StepRun {
+    /// The same for every attempt of it, and no other step's.
+    #[must_use]
+    pub fn idempotency_key(&self) -> String {
+        format!("{}-{}", self.run, self.position)
+    }
+
+    /// What was seen of its present attempt's unknown end.
+    #[must_use]
+    pub fn seen(&self) -> Option<&Seen> {
+        self.body.seen.as_ref().filter(|seen| seen.attempt == self.attempt)
+    }
+
     /// Whether there is something to take back, and a way to.
     #[must_use]
     pub fn can_be_undone(&self) -> bool {

@@ -62,7 +62,7 @@ impl Engine {
             return Ok(());
         }
         self.conclude(tx, &run, &mut step, Outcome::Done(*found)).await?;
-        self.decided(tx, heard, &run, &step, json!({"param": param, "choice": choice})).await
+        self.decided(tx, &heard.actor.id, &run, &step, json!({"param": param, "choice": choice})).await
     }
 }
 

@@ -60,6 +60,7 @@ impl Engine {
             StepState::Ready if due => self.prepare(run, &all, step).await,
             StepState::Holding => self.resume(run, step, due).await,
             StepState::Unknown if repeats_alone(step) => self.repeat(run, step).await,
+            StepState::Unknown => self.look_into(run, &all, step).await,
             _ => Ok(false),
         }
     }

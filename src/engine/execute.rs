@@ -15,7 +15,7 @@ use super::post::stream_of;
 use crate::domain::digest;
 use crate::domain::run::Run;
 use crate::domain::sentence::sentence;
-use crate::domain::step::{Outcome, Report, StepEvent, StepRun, StepState};
+use crate::domain::step::{Began, Outcome, Report, StepEvent, StepRun, StepState};
 use crate::domain::timeline::EntryKind;
 use crate::executor::live::Live;
 use crate::executor::{self, StepContext};
@@ -49,10 +49,11 @@ impl Engine {
         step.lease_until = Some(now.after(LEASE));
         step.body.started_at = Some(now);
         step.body.plan_digest = Some(digest::of(&planned.plan));
+        step.body.began = Some(Began { with: planned.with.clone(), exact: planned.plan.exact.clone() });
         if !steps::update(&mut tx, &step, from, attempt).await? {
             return Ok(false);
         }
-        let key = format!("{}-{}", run.id, step.position);
+        let key = step.idempotency_key();
         let body = json!({
             "run": run.id, "step": step.body.step.title, "position": step.position, "attempt": step.attempt,
             "plan": planned.plan, "digest": step.body.plan_digest, "approval": step.approval, "key": key,
@@ -190,7 +191,9 @@ impl Engine {
         self.lock_looking().values().for_each(CancellationToken::cancel);
     }
 
-    fn lock_running(&self) -> std::sync::MutexGuard<'_, std::collections::BTreeMap<(RunId, usize), CancellationToken>> {
+    pub(super) fn lock_running(
+        &self,
+    ) -> std::sync::MutexGuard<'_, std::collections::BTreeMap<(RunId, usize), CancellationToken>> {
         self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -19,6 +19,7 @@ mod monitor;
 mod plan;
 mod post;
 mod press;
+mod probe;
 mod receive;
 mod record;
 mod retain;

@@ -137,7 +137,7 @@ impl Engine {
     }
 
     async fn look_once(&self, step: &Step, scope: &Scope, cancel: &CancellationToken) -> Outcome {
-        let Planned { action, plan, tools } = match self.plan_step(step, scope).await {
+        let Planned { action, plan, tools, .. } = match self.plan_step(step, scope).await {
             Ok(planned) => planned,
             Err(NoPlan::Later) => return Outcome::Failed(Report::line(sentence!("card.depends"))),
             Err(NoPlan::Why(why)) => return Outcome::Failed(Report::line(sentence!("card.plan_failed", why))),

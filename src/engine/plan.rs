@@ -39,6 +39,8 @@ pub(super) struct Planned {
     pub tools: Tools,
     /// The action.
     pub action: Box<dyn Action>,
+    /// Its fields, placeholders filled.
+    pub with: Value,
     /// What it would do.
     pub plan: Plan,
 }
@@ -62,7 +64,7 @@ impl Engine {
         let action = (spec.parse)(&filled).map_err(NoPlan::Why)?;
         let effect = action.effect(Some(declared)).map_err(NoPlan::Why)?;
         let plan = executor::plan(action.as_ref(), &scope.tools, effect).await.map_err(NoPlan::Why)?;
-        Ok(Planned { tools: scope.tools.clone(), action, plan })
+        Ok(Planned { tools: scope.tools.clone(), action, with: filled, plan })
     }
 
     /// Plans a step of a run.

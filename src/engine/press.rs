@@ -163,7 +163,7 @@ impl Engine {
         let report = Report::new(json!({"by": heard.actor.id, "evidence": note, "done": done}), line);
         let outcome = if done { Outcome::Done(report) } else { Outcome::Failed(report) };
         self.conclude(tx, &run, &mut step, outcome).await?;
-        self.decided(tx, heard, &run, &step, json!({"done": done, "evidence": note})).await
+        self.decided(tx, &heard.actor.id, &run, &step, json!({"done": done, "evidence": note})).await
     }
 
     /// A person has looked what became of an unknown step.
@@ -193,19 +193,12 @@ impl Engine {
             self.after_success(tx, &run, &step).await?;
         }
         self.refresh(tx, &run.id).await?;
-        self.decided(tx, heard, &run, &step, json!({"happened": happened})).await
+        self.decided(tx, &heard.actor.id, &run, &step, json!({"happened": happened})).await
     }
 
-    pub(super) async fn decided(
-        &self,
-        tx: &mut Tx,
-        heard: &Heard,
-        run: &Run,
-        step: &StepRun,
-        what: Value,
-    ) -> Result<()> {
+    pub(super) async fn decided(&self, tx: &mut Tx, who: &str, run: &Run, step: &StepRun, what: Value) -> Result<()> {
         let body = json!({"run": run.id, "step": step.body.step.title, "position": step.position, "decision": what});
-        self.enter(tx, stream_of(run), &heard.actor.id, EntryKind::StepDecided, body).await
+        self.enter(tx, stream_of(run), who, EntryKind::StepDecided, body).await
     }
 
     /// The run and step of a button, if the step still is where the button was offered.

@@ -220,6 +220,8 @@ pub(super) fn waiting(run: &RunId, position: usize, step: &Step) -> StepRun {
             guarded: false,
             undoes: None,
             taken_back: None,
+            began: None,
+            seen: None,
             plan_digest: None,
             outcome: None,
             verdicts: Vec::new(),

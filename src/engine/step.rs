@@ -30,6 +30,7 @@ impl Engine {
             step.body.ended_at = Some(self.clock.now());
             step.owner = None;
             step.lease_until = None;
+            step.body.began = None;
         }
         steps::update(tx, step, from, step.attempt).await
     }

@@ -45,6 +45,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -84,6 +85,33 @@ pub trait Action: Send + Sync {
 
     /// Does it. Called only after the start is in the journal; stops when the context is cancelled.
     async fn run(&self, cx: &StepContext) -> Outcome;
+
+    /// Looks, and touches nothing, whether an attempt came about whose end nobody heard; `cx` is as that attempt had
+    /// it. None where nothing in the world could tell: then only a person can.
+    fn probe<'p>(&'p self, _cx: &'p StepContext) -> Option<BoxFuture<'p, Probe>> {
+        None
+    }
+}
+
+/// What a look into an unknown end proves.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Probe {
+    /// All of it came about: what the attempt would have reported.
+    Happened(Box<Report>),
+    /// It did not, not all of it, not yet, or it cannot be told: what there is now.
+    Seen(Sentence),
+}
+
+impl Probe {
+    /// All of it came about.
+    fn happened(report: Report) -> Self {
+        Self::Happened(Box::new(report))
+    }
+
+    /// What there is now; `same` where that is what was there before the attempt.
+    fn seen(what: Sentence, same: bool) -> Self {
+        Self::Seen(if same { sentence!("action.as_before", what) } else { what })
+    }
 }
 
 /// A row of the table of actions.
@@ -318,6 +346,30 @@ pub async fn plan(action: &dyn Action, tools: &Tools, effect: Effect) -> Result<
 /// Runs a step. The only way to an outcome: here everything that it says is cleaned and redacted once more, whatever
 /// the action did about it.
 pub async fn run(action: &dyn Action, cx: &StepContext) -> Outcome {
+    let gate = |report| gate(cx, report);
+    match action.run(cx).await {
+        Outcome::Done(report) => Outcome::Done(gate(report)),
+        Outcome::Failed(report) => Outcome::Failed(gate(report)),
+        Outcome::Unknown(report) => Outcome::Unknown(gate(report)),
+        Outcome::Hold(hold) => Outcome::Hold(hold),
+    }
+}
+
+/// Looks into the unknown end of an attempt, where the action can; `within` is how long that may take. What it says is
+/// cleaned and redacted as an outcome's is.
+pub fn probe<'p>(action: &'p dyn Action, cx: &'p StepContext, within: Duration) -> Option<BoxFuture<'p, Probe>> {
+    let look = action.probe(cx)?;
+    Some(Box::pin(async move {
+        let late = || Probe::Seen(sentence!("action.probe_late", seconds => within.as_secs()));
+        match tokio::time::timeout(within, look).await.unwrap_or_else(|_| late()) {
+            Probe::Happened(report) => Probe::happened(gate(cx, *report)),
+            Probe::Seen(line) => Probe::Seen(gate(cx, Report::line(line)).line),
+        }
+    }))
+}
+
+/// A report with everything in it cleaned and redacted.
+fn gate(cx: &StepContext, report: Report) -> Report {
     let shown = |text: &str| cx.tools.redactor.text(&output::clean(text));
     let grid = |mut grid: Grid| {
         grid.rows.iter_mut().flatten().for_each(|cell| *cell = shown(cell));
@@ -327,18 +379,12 @@ pub async fn run(action: &dyn Action, cx: &StepContext) -> Outcome {
         chart.texts_mut().for_each(|text| *text = shown(text));
         chart
     };
-    let gate = |report: Report| Report {
+    Report {
         facts: redact::map_text(&report.facts, &shown),
         line: report.line.map_text(&shown),
         output: report.output.map(|output| Output { head: shown(&output.head), tail: shown(&output.tail), ..output }),
         table: report.table.map(grid),
         chart: report.chart.map(drawing),
-    };
-    match action.run(cx).await {
-        Outcome::Done(report) => Outcome::Done(gate(report)),
-        Outcome::Failed(report) => Outcome::Failed(gate(report)),
-        Outcome::Unknown(report) => Outcome::Unknown(gate(report)),
-        Outcome::Hold(hold) => Outcome::Hold(hold),
     }
 }
 

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::{Environment, FunctionCode, Runtime};
 use serde_json::{Value, json};
 use sereno::clock::{Clock, Timestamp};
 use sereno::domain::plan::Plan;
@@ -112,6 +114,45 @@ pub async fn asked(cloud: &Cloud, service: &str, (method, path, kind): (&str, &s
     let (status, text) = (answer.status(), answer.text().await.unwrap());
     assert!(status.is_success(), "{body}: {text}");
     text
+}
+
+/// The smallest zip file there is, with a comment that tells it from others.
+pub fn zip(comment: &str) -> Vec<u8> {
+    let mut bytes = b"PK\x05\x06".to_vec();
+    bytes.extend([0; 16]);
+    bytes.extend(u16::try_from(comment.len()).unwrap().to_le_bytes());
+    bytes.extend(comment.as_bytes());
+    bytes
+}
+
+/// A function with two versions and the alias `live` on the second.
+pub async fn function(cloud: &Cloud) -> aws_sdk_lambda::Client {
+    let policy = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%5D%7D";
+    let role =
+        format!("Action=CreateRole&Version=2010-05-08&RoleName={}&AssumeRolePolicyDocument={policy}", cloud.name);
+    asked(cloud, "iam", ("POST", "/", "application/x-www-form-urlencoded"), role).await;
+    let client = aws_sdk_lambda::Client::new(&cloud.sdk().await);
+    let variables = [("DB_PASSWORD", "hunter2hunter2"), ("LEVEL", "info")];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    client
+        .create_function()
+        .function_name(&cloud.name)
+        .runtime(Runtime::from("python3.12"))
+        .role(format!("arn:aws:iam::{}:role/{}", ACCOUNT, cloud.name))
+        .handler("app.handler")
+        .timeout(30)
+        .memory_size(256)
+        .environment(Environment::builder().set_variables(Some(variables)).build())
+        .code(FunctionCode::builder().zip_file(Blob::new(zip("one"))).build())
+        .send()
+        .await
+        .unwrap();
+    client.publish_version().function_name(&cloud.name).send().await.unwrap();
+    let code = client.update_function_code().function_name(&cloud.name).zip_file(Blob::new(zip("two")));
+    code.send().await.unwrap();
+    client.publish_version().function_name(&cloud.name).send().await.unwrap();
+    client.create_alias().function_name(&cloud.name).name("live").function_version("2").send().await.unwrap();
+    client
 }
 
 pub fn done(outcome: Outcome) -> Report {

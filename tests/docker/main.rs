@@ -4,6 +4,7 @@
 
 mod build_cache;
 mod compose;
+mod lost;
 mod restart;
 mod stream;
 mod undo;

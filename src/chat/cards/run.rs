@@ -172,6 +172,10 @@ fn with_present_step(desk: Desk<'_>, card: &mut Card, view: &RunView<'_>) {
         }
         (StepState::Unknown, _) => {
             card.body.push(desk.say("step_unknown", context! { title => step.body.step.title.clone() }));
+            if let Some(seen) = step.seen() {
+                let values = context! { at => desk.clock(seen.at), line => desk.tell(&seen.line) };
+                card.body.push(desk.say("step_seen", values));
+            }
         }
         _ => {}
     }

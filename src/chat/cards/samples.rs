@@ -195,6 +195,8 @@ fn step(position: usize, state: StepState, outcome: Option<Outcome>, verdicts: V
             guarded: position == 1,
             undoes: None,
             taken_back: None,
+            began: None,
+            seen: None,
             plan_digest: None,
             outcome,
             verdicts,

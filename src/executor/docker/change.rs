@@ -44,12 +44,17 @@ pub(super) async fn all(
     }
     attempt.found("changed", changed.clone());
     let names = listed(&changed);
-    Ok(match job {
+    Ok(changed_said(job, &names))
+}
+
+/// What a change has done to these containers.
+pub(super) fn changed_said(job: &Job, names: &str) -> Sentence {
+    match job {
         Job::Restart { .. } => sentence!("action.docker_restarted", names),
         Job::Stop { .. } => sentence!("action.docker_stopped", names),
         Job::Limit { .. } => sentence!("action.docker_limited", names),
         _ => sentence!("action.docker_started", names),
-    })
+    }
 }
 
 /// What a change would do to these containers.

@@ -16,6 +16,7 @@ mod look;
 mod network;
 mod oneoff;
 mod plan;
+mod probe;
 mod prune;
 mod raw;
 mod select;
@@ -24,6 +25,8 @@ mod stats;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 
 pub(super) use self::engine::{Container, Engine};
@@ -34,7 +37,7 @@ pub use self::job::Verb;
 use super::attempt::{Fault, at_least};
 use super::output::Recorder;
 use super::value::SecretText;
-use super::{Action, ActionSpec, StepContext, Tools, listed, read, schema_of};
+use super::{Action, ActionSpec, Probe, StepContext, Tools, listed, read, schema_of};
 use crate::domain::figure::Grid;
 use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
@@ -154,6 +157,10 @@ impl Action for DockerStep {
             Err(why) if sent => cx.half_way(report(why)),
             Err(why) => Outcome::Failed(report(why)),
         }
+    }
+
+    fn probe<'p>(&'p self, cx: &'p StepContext) -> Option<BoxFuture<'p, Probe>> {
+        self.shows().then(|| self.look_back(cx).boxed())
     }
 }
 

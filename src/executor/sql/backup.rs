@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
@@ -27,7 +29,7 @@ use crate::domain::text_enum;
 use crate::executor::attempt::{needed, only};
 use crate::executor::process::Spec;
 use crate::executor::value::Text;
-use crate::executor::{Action, ActionSpec, StepContext, Tools, read, schema_of};
+use crate::executor::{Action, ActionSpec, Probe, StepContext, Tools, read, schema_of};
 
 /// Its row in the table.
 pub(in crate::executor) const SPEC: ActionSpec = ActionSpec {
@@ -152,6 +154,10 @@ impl Action for Backup {
             Job::Inspect => session::attend(cx, "", &progress, self.inspect(cx)).await,
         }
     }
+
+    fn probe<'p>(&'p self, cx: &'p StepContext) -> Option<BoxFuture<'p, Probe>> {
+        matches!(self.job, Job::Dump { .. }).then(|| std::future::ready(self.look_back(cx)).boxed())
+    }
 }
 
 impl Backup {
@@ -234,6 +240,21 @@ impl Backup {
         };
         part.publish(&self.place, &note).map_err(|why| failed(self.unwritten(&why)))?;
         Ok(self.report(&note, begun.elapsed().as_secs()))
+    }
+
+    /// Whether the backup of an attempt whose end nobody heard is there: its note is written last, and says when.
+    fn look_back(&self, cx: &StepContext) -> Probe {
+        let Ok(file) = std::fs::metadata(self.place.path()) else {
+            return Probe::Seen(sentence!("action.sql_no_backup_yet", file => self.place.shown()));
+        };
+        let note = Manifest::beside(&self.place).ok().flatten();
+        match note.filter(|note| note.taken_at == cx.started_at && note.bytes == file.len()) {
+            Some(note) => {
+                let written = file.modified().ok().and_then(millis).unwrap_or(cx.started_at);
+                Probe::happened(self.report(&note, written.since(cx.started_at).as_secs()))
+            }
+            None => Probe::Seen(sentence!("action.sql_backup_without_note", file => self.place.shown())),
+        }
     }
 
     fn report(&self, note: &Manifest, seconds: u64) -> Report {

@@ -119,16 +119,21 @@ pub(super) async fn concurrency(
             let request = || client.put_function_concurrency().function_name(function);
             attempt.change(|| request().reserved_concurrent_executions(number).send()).await?;
             attempt.found("after", number);
-            Ok(match number {
-                0 => sentence!("aws.lambda_off", function),
-                number => sentence!("aws.lambda_limited", function, number => i64::from(number)),
-            })
         }
         None => {
             let request = || client.delete_function_concurrency().function_name(function);
             attempt.change(|| request().send()).await?;
             attempt.found("after", "none");
-            Ok(sentence!("aws.lambda_free", function))
         }
+    }
+    Ok(reserved_said(function, reserved))
+}
+
+/// What a reservation means.
+pub(super) fn reserved_said(function: &str, reserved: Option<i32>) -> Sentence {
+    match reserved {
+        Some(0) => sentence!("aws.lambda_off", function),
+        Some(number) => sentence!("aws.lambda_limited", function, number => i64::from(number)),
+        None => sentence!("aws.lambda_free", function),
     }
 }

@@ -133,6 +133,23 @@ pub(super) async fn versions(client: &Client, function: &str, attempt: &mut Atte
     Ok(sentence!("aws.counted", count => total))
 }
 
+/// The newest version with this code.
+pub(super) async fn version_with(client: &Client, function: &str, code: &str) -> Result<Option<String>, Fault> {
+    let (mut newest, mut marker) = (None, None);
+    for _ in 0..PAGES {
+        let request = || client.list_versions_by_function().function_name(function);
+        let page = looking(|| request().set_marker(marker.clone()).send()).await?;
+        let with = page.versions().iter().filter(|it| it.code_sha256() == Some(code));
+        // $LATEST is no number.
+        newest = with.filter_map(|it| it.version()?.parse::<u64>().ok()).chain(newest).max();
+        marker = page.next_marker().map(str::to_owned);
+        if marker.is_none() {
+            break;
+        }
+    }
+    Ok(newest.map(|version| version.to_string()))
+}
+
 /// Where an alias leads, and the revision that changes with it.
 pub(super) async fn alias(client: &Client, function: &str, alias: &str) -> Result<Value, Fault> {
     let found = looking(|| client.get_alias().function_name(function).name(alias).send()).await?;

@@ -4,11 +4,14 @@ mod change;
 mod fields;
 mod invoke;
 mod look;
+mod probe;
 mod settings;
 mod shift;
 
 use async_trait::async_trait;
 use aws_sdk_lambda::Client;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 pub use self::fields::Verb;
@@ -22,7 +25,7 @@ use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::Outcome;
-use crate::executor::{Action, ActionSpec, StepContext, Tools, listed, read, schema_of};
+use crate::executor::{Action, ActionSpec, Probe, StepContext, Tools, listed, read, schema_of};
 
 /// Its row in the table.
 pub(in crate::executor) const SPEC: ActionSpec = ActionSpec {
@@ -82,6 +85,10 @@ impl Action for Step {
         let mut attempt = Attempt::default();
         let ended = bounded(cx, self.attempt(cx, &mut attempt)).await;
         attempt.outcome(cx, ended)
+    }
+
+    fn probe<'p>(&'p self, cx: &'p StepContext) -> Option<BoxFuture<'p, Probe>> {
+        self.shows().then(|| self.look_back(cx).boxed())
     }
 }
 

@@ -23,11 +23,7 @@ pub(super) async fn shift(
 ) -> Result<Sentence, Fault> {
     let (from, revision) = (now["version"].as_str().unwrap_or_default(), now["revision"].as_str());
     attempt.found("before", from);
-    // An empty map takes away what part of the calls went elsewhere.
-    let (all, weights) = match percent {
-        None => (version, HashMap::new()),
-        Some(percent) => (from, HashMap::from([(version.to_owned(), f64::from(percent) / 100.0)])),
-    };
+    let (all, weights) = target(from, version, percent);
     let routing = AliasRoutingConfiguration::builder().set_additional_version_weights(Some(weights)).build();
     let request = || {
         let request = client.update_alias().function_name(function).name(alias).function_version(all);
@@ -39,8 +35,22 @@ pub(super) async fn shift(
     })?;
     attempt.found("after", answer.function_version());
     attempt.found("revision", answer.revision_id());
-    Ok(match percent {
+    Ok(said(alias, from, version, percent))
+}
+
+/// Where the alias leads then: all calls but those that the weights send elsewhere. No weights take away those that
+/// there are.
+pub(super) fn target<'v>(from: &'v str, version: &'v str, percent: Option<u8>) -> (&'v str, HashMap<String, f64>) {
+    match percent {
+        None => (version, HashMap::new()),
+        Some(percent) => (from, HashMap::from([(version.to_owned(), f64::from(percent) / 100.0)])),
+    }
+}
+
+/// What is said of it afterwards.
+pub(super) fn said(alias: &str, from: &str, version: &str, percent: Option<u8>) -> Sentence {
+    match percent {
         None => sentence!("aws.lambda_shifted", alias, from, version),
         Some(percent) => sentence!("aws.lambda_shifted_part", alias, from, version, percent => i64::from(percent)),
-    })
+    }
 }

@@ -2,11 +2,14 @@
 //! what is there when the step runs.
 
 mod fields;
+mod probe;
 mod work;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use tokio::time::{Instant, timeout};
@@ -20,7 +23,7 @@ use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Outcome, Report};
-use crate::executor::{Action, ActionSpec, StepContext, Tools, read, schema_of};
+use crate::executor::{Action, ActionSpec, Probe, StepContext, Tools, read, schema_of};
 
 /// Its row in the table.
 pub(in crate::executor) const SPEC: ActionSpec = ActionSpec {
@@ -112,6 +115,10 @@ impl Action for Maintain {
     async fn run(&self, cx: &StepContext) -> Outcome {
         let progress = Progress::default();
         session::attend(cx, &self.secret, &progress, self.work(cx, &progress)).await
+    }
+
+    fn probe<'p>(&'p self, cx: &'p StepContext) -> Option<BoxFuture<'p, Probe>> {
+        self.shows().then(|| self.look_back(cx).boxed())
     }
 }
 

@@ -46,7 +46,7 @@ impl Maintain {
     }
 
     /// How much the table, the index or the database takes; none where that says nothing.
-    async fn bytes(&self, connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Error> {
+    pub(super) async fn bytes(&self, connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Error> {
         let name = match &self.job {
             Job::Vacuum { table, .. } | Job::Analyze { table } => table.clone(),
             Job::Reindex { table, index } => table.clone().or_else(|| index.clone()),

@@ -4,12 +4,15 @@
 mod fields;
 mod load;
 mod names;
+mod probe;
 mod server;
 mod swap;
 
 use std::time::Instant;
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
@@ -27,7 +30,7 @@ use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Outcome, Report};
-use crate::executor::{Action, ActionSpec, StepContext, Tools, read, schema_of};
+use crate::executor::{Action, ActionSpec, Probe, StepContext, Tools, read, schema_of};
 
 /// Its row in the table.
 pub(in crate::executor) const SPEC: ActionSpec = ActionSpec {
@@ -94,6 +97,10 @@ impl Action for Restore {
             Err((facts, Fault::Failed(line))) => Outcome::Failed(Report::new(facts, line)),
             Err((facts, Fault::Lost(line))) => cx.half_way(Report::new(facts, line)),
         }
+    }
+
+    fn probe<'p>(&'p self, cx: &'p StepContext) -> Option<BoxFuture<'p, Probe>> {
+        Some(self.look_back(cx).boxed())
     }
 }
 
