@@ -17,6 +17,9 @@ use crate::secret::Secret;
 /// How often an answer is asked for.
 const EVERY: Duration = Duration::from_millis(150);
 
+/// States of answers to who may not.
+pub const REFUSED: &[&str] = &["denied", "not_counted"];
+
 /// A person's connection to a server.
 pub struct Client {
     http: reqwest::Client,
@@ -25,8 +28,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client as the options say.
-    pub fn new(options: &Server) -> Result<Self, Failure> {
+    /// A client as the options say. A token of the environment must be of the person who is named, if one is.
+    pub async fn new(options: &Server) -> Result<Self, Failure> {
         let words = shell_words();
         let environment = crate::config::environment();
         let from_environment = environment.get("SERENO_TOKEN").cloned();
@@ -37,18 +40,32 @@ impl Client {
         let server =
             options.server.clone().or_else(|| config.as_ref().map(|config| format!("http://{}", config.listen)));
         let by_person = options.user.as_ref().zip(config.as_ref()).and_then(|(user, config)| config.tokens.get(user));
+        let unproved = options.user.as_deref().filter(|_| by_person.is_none());
         let token = by_person.map(|token| token.reveal().to_owned()).or(from_environment);
         match (server, token) {
-            (Some(server), Some(token)) => Ok(Self {
-                http: executor::http::client().clone(),
-                server: server.trim_end_matches('/').to_owned(),
-                token,
-            }),
+            (Some(server), Some(token)) => {
+                let server = server.trim_end_matches('/').to_owned();
+                let client = Self { http: executor::http::client().clone(), server, token };
+                match unproved {
+                    Some(user) => client.is(user).await,
+                    None => Ok(client),
+                }
+            }
             _ => {
                 let user = options.user.clone().unwrap_or_default();
                 Err(Failure::new(CONFIG, words.say("cli.no_token", context! { user }), words.get("cli.hint_token")))
             }
         }
+    }
+
+    /// The same, if its token is this person's.
+    async fn is(self, user: &str) -> Result<Self, Failure> {
+        let owner = render::text(&self.call("me", None).await?, "id");
+        if owner == user {
+            return Ok(self);
+        }
+        let words = shell_words();
+        Err(Failure::new(CONFIG, words.say("cli.other_person", context! { user, owner }), words.get("cli.hint_token")))
     }
 
     /// A client with a token of its own.
@@ -119,7 +136,7 @@ fn array(value: Value) -> Vec<Value> {
 
 /// Says a line, and shows the answer.
 pub async fn say(options: SayOptions) -> Result<ExitCode, Failure> {
-    let client = Client::new(&options.server)?;
+    let client = Client::new(&options.server).await?;
     let body = json!({"channel": options.channel, "text": options.text, "thread": options.thread});
     let accepted = client.call("messages", Some(&body)).await?;
     let cards = client.answers(&render::text(&accepted, "id"), None, options.server.wait).await?;
@@ -129,7 +146,7 @@ pub async fn say(options: SayOptions) -> Result<ExitCode, Failure> {
 
 /// Presses a button, and shows what came of it: the answer, and the message as it is now.
 pub async fn press(options: PressOptions) -> Result<ExitCode, Failure> {
-    let client = Client::new(&options.server)?;
+    let client = Client::new(&options.server).await?;
     let mut values = serde_json::Map::new();
     for pair in &options.values {
         let Some((name, value)) = pair.split_once('=') else {
@@ -148,7 +165,7 @@ pub async fn press(options: PressOptions) -> Result<ExitCode, Failure> {
 
 /// Shows a thread.
 pub async fn thread(options: ThreadOptions) -> Result<ExitCode, Failure> {
-    let client = Client::new(&options.server)?;
+    let client = Client::new(&options.server).await?;
     let cards = array(client.call(&format!("messages/{}/thread", options.message), None).await?);
     render::print(&cards, options.server.json);
     Ok(ExitCode::SUCCESS)
@@ -158,7 +175,7 @@ pub async fn thread(options: ThreadOptions) -> Result<ExitCode, Failure> {
 pub fn exit_of(cards: &[Value]) -> ExitCode {
     let states: Vec<String> = cards.iter().map(|card| render::text(card, "state")).collect();
     let any = |wanted: &[&str]| states.iter().any(|state| wanted.contains(&state.as_str()));
-    if any(&["denied", "not_counted"]) {
+    if any(REFUSED) {
         ExitCode::from(DENIED)
     } else if any(&["failed", "unknown", "unclear", "missing"]) {
         ExitCode::from(FAILED)

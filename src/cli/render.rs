@@ -4,7 +4,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
 
 /// States in which the answer is still to come.
-const UNSETTLED: &[&str] = &["running", "cancelling"];
+const UNSETTLED: &[&str] = &["running", "waiting", "cancelling"];
 
 /// Whether a card will still change by itself.
 pub fn is_unsettled(card: &Value) -> bool {

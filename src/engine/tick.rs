@@ -37,6 +37,13 @@ impl Engine {
         Ok(self.receive().await? + self.tick().await? + self.drive().await? + self.deliver().await?)
     }
 
+    /// Waits for what runs in this process; nothing new is started.
+    pub async fn rest(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.tasks.reopen();
+    }
+
     /// Passes until nothing is left to do and nothing runs in this process.
     ///
     /// # Errors
@@ -44,9 +51,7 @@ impl Engine {
     pub async fn settle(self: &Arc<Self>) -> Result<()> {
         loop {
             let done = self.turn().await?;
-            self.tasks.close();
-            self.tasks.wait().await;
-            self.tasks.reopen();
+            self.rest().await;
             if done == 0 && self.turn().await? == 0 {
                 return Ok(());
             }

@@ -204,6 +204,14 @@ pub async fn finish(tx: &mut Tx, id: &DeliveryId, state: DeliveryState) -> Resul
     Ok(exec!(tx, FINISH, state.as_str(), id.as_str(), DeliveryState::Taken.as_str())? == 1)
 }
 
+/// Takes a request back that nobody has begun with; false if somebody has.
+///
+/// # Errors
+/// The database's.
+pub async fn withdraw(tx: &mut Tx, id: &DeliveryId) -> Result<bool> {
+    Ok(exec!(tx, FINISH, DeliveryState::Done.as_str(), id.as_str(), DeliveryState::New.as_str())? == 1)
+}
+
 /// Gives a request that is still `by`'s back after an error, to be taken again from `not_before` on.
 ///
 /// # Errors

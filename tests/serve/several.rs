@@ -20,6 +20,26 @@ async fn a_second_process_on_the_same_file_is_refused() {
 }
 
 #[tokio::test]
+async fn a_shell_beside_replicas_asks_them_and_does_nothing_itself() {
+    each_empty_database(async |database| {
+        if database.is_sqlite() {
+            return;
+        }
+        let one = Install::on(&database.url);
+        let bastion = Install::beside(&one);
+        one.serve().await.stop().await;
+        let alone = bastion.sereno(&["run", "rollback api dev", "--as", "ana"]).await;
+        assert!(alone.code == 69 && alone.err.contains("nothing was done"), "{alone:#?}");
+        let server = one.serve().await;
+        let said = bastion.sereno(&["run", "rollback web dev", "--as", "ana"]).await;
+        assert_eq!(said.code, 0, "{said:#?}");
+        assert_eq!(one.effects(), ["web dev"], "what nobody took is not done later");
+        server.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn replicas_share_the_work_and_start_a_change_once() {
     each_empty_database(async |database| {
         if database.is_sqlite() {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::install::{Install, said};
+use crate::install::{Install, Said, eventually, said};
 
 #[tokio::test]
 async fn a_command_runs_from_the_shell_with_and_without_a_server() {
@@ -37,6 +37,74 @@ async fn a_command_runs_from_the_shell_with_and_without_a_server() {
     install.write("state", "nothing answers\n");
     let ill = install.sereno(&["run", "health dev", "--as", "ana"]).await;
     assert_eq!(ill.code, 1, "a check that fails is seen by a script: {ill:#?}");
+}
+
+/// Asks for what `steps` do, under the name `book`; 60 s at most.
+async fn asked(install: &Install, steps: &str, wait: &str) -> Said {
+    let head = "name: book\nsummary: A story\nenvironments: [dev]\nlock: shelf\nallow: [{ roles: [viewer] }]\nsteps:\n";
+    install.write("commands/ops/book.yaml", &format!("{head}{steps}"));
+    install.sereno(&["run", "book dev", "--as", "ana", "--json", "--wait", wait]).await
+}
+
+const PAUSE: &str = "  - { id: pause, title: Wait, action: wait, with: { for: 1s } }\n";
+const LONG: &str = "  - { id: pause, title: Wait, action: wait, with: { for: 1h } }\n";
+const ILL: &str = "  - { id: look, title: Look, action: shell, effect: read, with: { argv: [/bin/false] } }\n";
+const FINE: &str = "  - { id: look, title: Look, action: shell, effect: read, with: { argv: [/bin/true] } }\n";
+const PERSON: &str = "  - { id: ask, title: Ask, action: ask, with: { instructions: Look at the door } }\n\
+                      \x20 - { id: open, title: Open it, action: shell, effect: change, with: { argv: [/bin/true] } }\n";
+
+#[tokio::test]
+async fn a_script_hears_that_all_is_well_only_when_it_is() {
+    let install = Install::new();
+    let said = asked(&install, &format!("{PAUSE}{ILL}"), "60s").await;
+    assert_eq!(
+        (said.code, said.cards()[0]["state"].as_str()),
+        (1, Some("failed")),
+        "what waits is not over: {said:#?}"
+    );
+    let said = asked(&install, &format!("{PAUSE}{FINE}"), "60s").await;
+    assert_eq!((said.code, said.cards()[0]["state"].as_str()), (0, Some("done")), "{said:#?}");
+    let said = asked(&install, PERSON, "60s").await;
+    assert!(said.code == 3 && said.err.contains("waits for a person"), "{said:#?}");
+    // That run holds the lock.
+    let said = asked(&install, PERSON, "60s").await;
+    assert_eq!((said.code, said.cards()[0]["state"].as_str()), (1, Some("locked")), "{said:#?}");
+    let server = install.serve().await;
+    let runs = install.get("ana", "runs").await;
+    let run = runs.as_array().unwrap().iter().find(|run| run["state"] == "active").unwrap()["id"].as_str().unwrap();
+    install.say("ana", &format!("/ops cancel {run}")).await;
+    let (said, ()) = tokio::join!(asked(&install, LONG, "60s"), async {
+        let id = eventually("the run", async || {
+            let runs = install.get("ana", "runs").await;
+            runs.as_array()?.iter().find(|run| run["state"] == "active").map(|run| run["id"].clone())
+        });
+        install.say("ana", &format!("/ops cancel {}", id.await.as_str().unwrap())).await;
+    });
+    assert_eq!((said.code, said.cards()[0]["state"].as_str()), (1, Some("cancelled")), "{said:#?}");
+    let said = asked(&install, LONG, "1s").await;
+    assert!(said.code == 1 && said.err.contains("--wait"), "it is not over: {said:#?}");
+    for word in
+        ["help", "runs", "locks", "monitors", "approvals", "incidents", "plan book dev", "why book dev"]
+    {
+        let said = install.sereno(&["run", word, "--as", "ana"]).await;
+        assert_eq!(said.code, 0, "{word}: {said:#?}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_of_somebody_else_does_nothing_in_a_name() {
+    let install = Install::new();
+    let _server = install.serve().await;
+    let as_leo = async |token: &str| {
+        let mut command =
+            install.command(&["say", "--as", "leo", "--server", &install.url(""), "#infra", "/ops health dev"]);
+        command.env("SERENO_TOKEN", token);
+        said(command).await
+    };
+    let refused = as_leo("ana-token").await;
+    assert!(refused.code == 78 && refused.err.contains("the token is of ana, not of leo"), "{refused:#?}");
+    assert_eq!(as_leo("leo-token").await.code, 0);
 }
 
 #[tokio::test]

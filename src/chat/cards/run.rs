@@ -86,11 +86,12 @@ fn state_of(view: &RunView<'_>) -> &'static str {
     if view.run.state != RunState::Active {
         return view.run.state.as_str();
     }
-    let present = view.steps.iter().find(|step| !step.state.is_final());
-    match present.map(|step| step.state) {
-        Some(StepState::AwaitingApproval) => "awaiting_approval",
-        Some(StepState::Holding) => "holding",
-        Some(StepState::Unknown) => "unknown",
+    let Some(present) = view.steps.iter().find(|step| !step.state.is_final()) else { return "running" };
+    match (present.state, &present.body.hold) {
+        (StepState::AwaitingApproval, _) => "awaiting_approval",
+        (StepState::Holding, Some(Hold::For(_) | Hold::Runbook(_))) => "waiting",
+        (StepState::Holding, _) => "holding",
+        (StepState::Unknown, _) => "unknown",
         _ => "running",
     }
 }
