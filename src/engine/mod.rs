@@ -52,6 +52,7 @@ use crate::domain::actor::Platform;
 use crate::domain::settings::Settings;
 use crate::executor::Tools;
 use crate::id::{DeliveryId, IncidentId, ReplicaId, RunId};
+use crate::secret::Secret;
 use crate::store::inbox::{Input, NewDelivery};
 use crate::store::wake::Wake;
 use crate::store::{Store, inbox};
@@ -89,7 +90,7 @@ pub struct Engine {
     /// Runbooks: swapped whole when the files change and are sound.
     pub catalog: ArcSwap<Catalog>,
     chats: BTreeMap<Platform, Arc<dyn Chat>>,
-    tools: Tools,
+    tools: ArcSwap<Tools>,
     wake: Wake,
     /// Steps that run in this process, and how to stop them.
     running: Mutex<BTreeMap<(RunId, usize), CancellationToken>>,
@@ -119,7 +120,7 @@ impl Engine {
             settings: ArcSwap::from_pointee(parts.settings),
             catalog: ArcSwap::from_pointee(parts.catalog),
             chats: parts.chats.into_iter().map(|chat| (chat.platform(), chat)).collect(),
-            tools: parts.tools,
+            tools: ArcSwap::from_pointee(parts.tools),
             wake: parts.wake,
             running: Mutex::default(),
             looking: Mutex::default(),
@@ -136,6 +137,14 @@ impl Engine {
     #[must_use]
     pub fn chat(&self, platform: Platform) -> Option<Arc<dyn Chat>> {
         self.chats.get(&platform).cloned()
+    }
+
+    /// Takes these secrets, too, out of whatever actions print and find from now on.
+    pub fn redact(&self, secrets: &[(String, Secret)]) {
+        let tools = self.tools.load_full();
+        let named = secrets.iter().map(|(name, secret)| (name.as_str(), secret));
+        let redactor = Arc::new(tools.redactor.knowing(named));
+        self.tools.store(Arc::new(Tools { redactor, ..(*tools).clone() }));
     }
 
     /// Stores a request durably, wakes who takes it, and gives the request's id: only now may it be acknowledged.

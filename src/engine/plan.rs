@@ -124,7 +124,7 @@ impl Engine {
         names.insert("env".to_owned(), json!(env.unwrap_or_default()));
         names.insert("values".to_owned(), Value::Object(pack::values(&book.values, over, env)));
         names.insert("run".to_owned(), json!({"by": by, "id": "dry-run"}));
-        Scope { names: Value::Object(names), tools: self.tools.naming(&pack::secrets(over, env)) }
+        Scope { names: Value::Object(names), tools: self.tools.load().naming(&pack::secrets(over, env)) }
     }
 }
 
