@@ -285,7 +285,7 @@ impl Engine {
 
     /// Somebody looks at an incident.
     pub(super) async fn acknowledge(&self, tx: &mut Tx, heard: &Heard, id: &IncidentId) -> Result<()> {
-        let Some(mut incident) = incidents::get(tx, id).await? else { return Ok(()) };
+        let Some(mut incident) = incidents::take(tx, id).await? else { return Ok(()) };
         if incident.state != IncidentState::Open {
             return self.already(tx, heard, &incident).await;
         }
@@ -298,7 +298,7 @@ impl Engine {
 
     /// Somebody closes an incident.
     pub(super) async fn resolve(&self, tx: &mut Tx, heard: &Heard, id: &IncidentId) -> Result<()> {
-        let Some(mut incident) = incidents::get(tx, id).await? else { return Ok(()) };
+        let Some(mut incident) = incidents::take(tx, id).await? else { return Ok(()) };
         let from = incident.state;
         if from == IncidentState::Resolved {
             return self.already(tx, heard, &incident).await;

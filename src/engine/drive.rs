@@ -80,7 +80,7 @@ impl Engine {
         let rule = policy::approval_for(&run.body.runbook, planned.plan.effect, env, &settings.approval_defaults(env));
         match (step.state, rule) {
             (StepState::Waiting, Some(rule)) => self.ask_approval(run, all, step, planned.plan, rule).await,
-            (StepState::Ready, _) if step.body.guarded => self.launch_approved(run, step, planned).await,
+            (StepState::Ready, _) if step.body.guarded => self.launch_approved(run, all, step, planned).await,
             (StepState::Ready, Some(_)) => self.send_back(run, step).await,
             (_, _) => self.launch(run, step, planned).await,
         }

@@ -3,6 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -97,6 +98,12 @@ impl Engine {
                 Ok(Ok(outcome)) => outcome,
                 Ok(Err(_)) | Err(_) => Outcome::Unknown(Report::line(sentence!("card.no_answer"))),
             };
+            // Nobody cancelled it, and nothing was wrong: whatever a failure leads to is not meant for this.
+            let cut = engine.stopping.load(Ordering::Relaxed) && cx.cancel.is_cancelled();
+            let outcome = match outcome {
+                Outcome::Failed(report) if cut => Outcome::Unknown(report),
+                outcome => outcome,
+            };
             fail::fail_point!("engine.after_effect");
             shown.end().await;
             engine.report(&run.id, &step, outcome).await;
@@ -187,6 +194,7 @@ impl Engine {
 
     /// Stops everything that runs in this process: it is about to end.
     pub(super) fn stop_all(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
         self.lock_running().values().for_each(CancellationToken::cancel);
         self.lock_looking().values().for_each(CancellationToken::cancel);
     }

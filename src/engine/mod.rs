@@ -37,6 +37,7 @@ pub use built_in::explain;
 pub use record::{Event, InForce};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -94,6 +95,8 @@ pub struct Engine {
     wake: Wake,
     /// Steps that run in this process, and how to stop them.
     running: Mutex<BTreeMap<(RunId, usize), CancellationToken>>,
+    /// Whether this process is about to end.
+    stopping: AtomicBool,
     /// Monitors that look in this process, and how to stop them.
     looking: Mutex<BTreeMap<String, CancellationToken>>,
     /// Steps of escalations that were said, by incident and digest.
@@ -123,6 +126,7 @@ impl Engine {
             tools: ArcSwap::from_pointee(parts.tools),
             wake: parts.wake,
             running: Mutex::default(),
+            stopping: AtomicBool::new(false),
             looking: Mutex::default(),
             escalated: Mutex::default(),
             roster: roster::Roster::default(),

@@ -50,7 +50,9 @@ async fn leave(Shared(state): Shared<Arc<State>>, request: Request, next: Next) 
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let method = method_label(request.method());
     let for_people = is_page(request.uri().path()) && !wants_json(request.headers());
-    let page = for_people.then(|| (request.uri().path_and_query().map(ToString::to_string), request.headers().clone()));
+    // What was sent is not sent again by going there.
+    let target = request.uri().path_and_query().filter(|_| request.method() == Method::GET).map(ToString::to_string);
+    let page = for_people.then(|| (target, request.headers().clone()));
 
     let mut response = next.run(request).await;
     if let Some(fault) = response.extensions_mut().remove::<Fault>() {
