@@ -5,6 +5,7 @@ mod alerts;
 mod anchor;
 mod answer;
 mod approve;
+mod beside;
 mod built_in;
 mod choice;
 mod deliver;
@@ -106,8 +107,8 @@ pub struct Engine {
     /// The groups that are kept equal to who is on call.
     kept: keep_groups::Kept,
     tasks: TaskTracker,
-    /// Held while requests are taken and handled; true if some may be this replica's that it does not handle.
-    receiving: AsyncMutex<bool>,
+    /// What goes on beside the loops.
+    beside: beside::Beside,
     /// Held while messages are delivered; those whose fate is not written down yet.
     delivering: AsyncMutex<Vec<deliver::Sent>>,
 }
@@ -132,7 +133,7 @@ impl Engine {
             roster: roster::Roster::default(),
             kept: keep_groups::Kept::default(),
             tasks: TaskTracker::new(),
-            receiving: AsyncMutex::default(),
+            beside: beside::Beside::default(),
             delivering: AsyncMutex::default(),
         })
     }

@@ -1,11 +1,16 @@
 //! Where two rules meet: undo and names, two choices of one look, waits under an approval, schedules that nobody may ask
 //! for, locks that hold only other runs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use sereno::store::inbox::{self, DeliveryState};
+
 use crate::approvals::{program, world};
-use crate::harness::{minutes, only, story_on};
-use crate::stage::CONSOLE;
+use crate::books::{HEALTH, ROLLBACK};
+use crate::harness::{Story, minutes, only, story_of, story_on};
+use crate::stage::{CONSOLE, Stage};
+use crate::support::on_sqlite;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_taken_back_goes_by_the_names_of_the_run_that_did_it() {
@@ -13,7 +18,7 @@ async fn what_is_taken_back_goes_by_the_names_of_the_run_that_did_it() {
   - { id: a, title: Keep it, action: shell, effect: change, with: { argv: [/bin/touch, '${dir}/kept-{{ run.id }}-{{ run.by }}'] },
       undo: { title: Drop it, action: shell, with: { argv: [/bin/rm, '${dir}/kept-{{ run.id }}-{{ run.by }}'] } } }\n";
     story_on(CONSOLE, &[("shop/keep.yaml", book)], async |s| {
-        let kept = |s: &crate::harness::Story| {
+        let kept = |s: &Story| {
             let names = std::fs::read_dir(s.file("")).unwrap().map(|entry| entry.unwrap().file_name());
             names.filter(|name| name.to_string_lossy().starts_with("kept-")).count()
         };
@@ -137,6 +142,50 @@ async fn a_runbook_that_only_starts_others_holds_the_lock_that_it_names() {
         assert!(told.card.state == "locked" && told.card.title.contains("outer"), "{}", told.card.text());
         s.person("ana").presses(&run, "check").await;
         assert_eq!((s.message(&run.id).await.card.state.as_str(), s.effects().len()), ("done", 2));
+    })
+    .await;
+}
+
+/// An engine of containers that takes connections and never answers.
+async fn black_hole() -> (String, tokio::task::JoinHandle<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    let held = tokio::spawn(async move {
+        let mut all = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            all.push(stream);
+        }
+    });
+    (address, held)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_hangs_holds_up_neither_other_requests_nor_other_runs() {
+    let stuck = "name: stuck\nsummary: Restarts\nenvironments: [dev]\nallow: [{ roles: [operator] }]\nsteps:
+  - { id: a, title: Restart, action: docker, with: { do: restart, project: shop, service: api } }\n";
+    on_sqlite(async |database| {
+        let (address, hole) = black_hole().await;
+        let config = Arc::new(move |text: &str| format!("{text}docker: {{ host: \"{address}\" }}\n"));
+        let tell = async |s: &mut Story| {
+            world(s);
+            let plan = s.person("ana").sends("#infra", None, "/ops plan stuck dev").await;
+            s.person("ana").sends("#infra", None, "/ops stuck dev").await;
+            let title = |title: &'static str| {
+                async move |s: &Story| s.channel("#infra").await.iter().any(|heard| heard.card.title.starts_with(title))
+            };
+            s.until(title("shop/stuck dev: running")).await;
+            s.person("vic").sends("#infra", None, "/ops health prod").await;
+            s.until(title("shop/health prod: done")).await;
+            let state = inbox::state(&mut s.database.read().await.unwrap(), &plan).await.unwrap();
+            assert_eq!(state, Some(DeliveryState::Taken), "nobody waited for the plan");
+            assert!(title("shop/stuck dev: running")(s).await, "nor for the run");
+            hole.abort(); // its connections break
+            s.until(title("shop/stuck dev: failed")).await;
+            s.settles().await;
+            let state = inbox::state(&mut s.database.read().await.unwrap(), &plan).await.unwrap();
+            assert_eq!(state, Some(DeliveryState::Done));
+        };
+        story_of(database, &[("shop/stuck.yaml", stuck), HEALTH, ROLLBACK], Stage::Console, config, &tell).await;
     })
     .await;
 }
