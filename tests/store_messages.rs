@@ -67,9 +67,9 @@ async fn first_posts_keep_their_channels_order_and_a_channel_waits_as_a_whole() 
         let read = messages::get(&mut tx, &a1).await.unwrap().unwrap();
         assert!(messages::claim(&mut tx, &read, Timestamp(2000), Timestamp(3000)).await.unwrap());
         assert_eq!(due(&mut tx, Timestamp(2000)).await, std::slice::from_ref(&b1));
-        messages::give_back(&mut tx, &a1, Timestamp(2999)).await.unwrap();
+        messages::give_back(&mut tx, &read, Timestamp(2999)).await.unwrap();
         assert_eq!(due(&mut tx, Timestamp(2000)).await, std::slice::from_ref(&b1), "it is another claim's");
-        messages::give_back(&mut tx, &a1, Timestamp(3000)).await.unwrap();
+        messages::give_back(&mut tx, &read, Timestamp(3000)).await.unwrap();
         assert_eq!(due(&mut tx, Timestamp(2000)).await, [a1.clone(), a2.clone(), b1.clone()]);
         messages::posted(&mut tx, &a1, 1, "x1").await.unwrap();
         assert_eq!(due(&mut tx, NOW).await, [a2.clone(), b1.clone()]);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::chart::Chart;
+use crate::domain::digest;
 use crate::domain::runbook::Invocation;
 use crate::domain::text::{is_hidden, visible};
 use crate::id::{ApprovalId, HandoffId, IncidentId, ReviewId, RunId};
@@ -114,6 +115,21 @@ pub struct Button {
     pub asks: Option<Form>,
     /// What it does. Kept on our side: a platform sees only the ids of message and button.
     pub press: Press,
+}
+
+impl Button {
+    /// Tells it from others that had the same id on the same message: what it does, in short.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        digest::mark(&self.press)
+    }
+
+    /// The word that presses this one and no other, as in `approve~3f2a91c04b7d`. The id alone presses whatever has it by
+    /// then, which is right for what people type and wrong for what they see.
+    #[must_use]
+    pub fn word(&self) -> String {
+        digest::marked(&self.id, &self.mark())
+    }
 }
 
 /// Fields to fill in.
@@ -225,9 +241,12 @@ impl Card {
         self
     }
 
-    /// The button with this id, or else with this label in any case.
+    /// The button of this word, or with this id, or else with this label in any case.
     #[must_use]
     pub fn button(&self, word: &str) -> Option<&Button> {
+        if word.contains('~') {
+            return self.buttons.iter().find(|button| button.word() == word);
+        }
         let by_id = self.buttons.iter().find(|button| button.id == word);
         by_id.or_else(|| self.buttons.iter().find(|button| button.label.to_lowercase() == word.to_lowercase()))
     }

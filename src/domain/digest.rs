@@ -33,6 +33,18 @@ pub fn of(value: &impl Serialize) -> String {
     sha256(canonical(value).as_bytes())
 }
 
+/// What tells a value from others of the same name: its digest, in short.
+#[must_use]
+pub fn mark(value: &impl Serialize) -> String {
+    short(&of(value)).to_owned()
+}
+
+/// A name that means the value with this mark and no other, as in `approve~3f2a91c04b7d`; the name alone without a mark.
+#[must_use]
+pub fn marked(name: &str, mark: &str) -> String {
+    if mark.is_empty() { name.to_owned() } else { format!("{name}~{mark}") }
+}
+
 /// The first twelve digits, for people to compare.
 #[must_use]
 pub fn short(digest: &str) -> &str {

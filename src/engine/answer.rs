@@ -32,6 +32,8 @@ pub(super) struct Heard {
     pub actor: Actor,
     /// Where what is for everybody goes.
     pub place: Place,
+    /// Where what is for them alone goes.
+    pub aside: Place,
     /// The incident whose thread it was said in.
     pub incident: Option<Incident>,
     /// The configuration as of now.
@@ -58,7 +60,7 @@ impl Engine {
         let (id, at) = (delivery.id.clone(), delivery.at);
         // What is for everybody goes where everybody is, wherever it was asked.
         let public = Place { platform: settings.platform_of(&place.channel), ..place.clone() };
-        let heard = Heard { delivery: id, at, actor, place: public, incident, settings };
+        let heard = Heard { delivery: id, at, actor, aside: public.clone(), place: public, incident, settings };
         let parsed = match addressed(text, place.platform) {
             Some(line) => Some(self.parse(&heard, line).await?),
             None => None,

@@ -216,14 +216,14 @@ impl Engine {
     async fn note_sent(&self, tx: &mut Tx, sent: &Sent) -> Result<()> {
         let (now, message) = (self.clock.now(), &sent.message);
         let Some(answer) = &sent.answer else {
-            return messages::give_back(tx, &message.id, sent.claimed_until).await;
+            return messages::give_back(tx, message, sent.claimed_until).await;
         };
         match answer {
             Ok(external) => messages::posted(tx, &message.id, message.version, external).await,
             // Whoever has it by now tries it themselves.
             Err(_) if now >= sent.claimed_until => Ok(()),
             Err(ChatError::RateLimited(wait) | ChatError::Later(wait)) => {
-                messages::pause(tx, &message.id, now.after(*wait)).await
+                messages::pause(tx, message, now.after(*wait)).await
             }
             Err(ChatError::Unavailable(why)) => {
                 let pause = Duration::from_secs(1 << message.attempts.min(6)).min(LONGEST_PAUSE);

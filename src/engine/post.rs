@@ -53,7 +53,7 @@ impl Engine {
 
     /// Says something to the one who asked alone, on the platform where they asked.
     pub(super) async fn aside(&self, tx: &mut Tx, heard: &Heard, card: &Card) -> Result<()> {
-        let place = Place { platform: heard.actor.platform, ..heard.place.clone() };
+        let place = Place { platform: heard.actor.platform, ..heard.aside.clone() };
         self.whisper(tx, &place, &heard.actor.id, card, &heard.delivery).await
     }
 

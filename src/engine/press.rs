@@ -35,12 +35,19 @@ impl Engine {
         let found = messages::get(&mut tx, message).await?;
         let visible = |found: &Message| found.whisper_to.as_ref().is_none_or(|to| *to == actor.id);
         let place = found.as_ref().map_or_else(|| place.clone(), |found| public_place(found, &settings));
+        let aside = match &found {
+            // Platforms show what is for one person in a thread only once there is one.
+            Some(found) if !messages::has_replies(&mut tx, &found.id).await? => {
+                Place { thread: found.place.thread.clone(), ..place.clone() }
+            }
+            _ => place.clone(),
+        };
         let incident = match &place.thread {
             Some(root) => incidents::of_thread(&mut tx, root).await?,
             None => None,
         };
         let (id, at) = (delivery.id.clone(), delivery.at);
-        let heard = Heard { delivery: id, at, actor: actor.clone(), place, incident, settings };
+        let heard = Heard { delivery: id, at, actor: actor.clone(), place, aside, incident, settings };
         match found.filter(visible) {
             None => self.tell(&mut tx, &heard, "no_such_message", context! {}).await?,
             Some(found) => match press_of(&found, button) {
@@ -250,7 +257,7 @@ pub(super) fn may_run(heard: &Heard, run: &Run) -> bool {
     policy::authorize(ask).is_ok()
 }
 
-/// What a button does: by its id among all that the message ever had, or by the label of one that it has now.
+/// What a button does: by its word or its id among all that the message ever had, or by the label of one that it has now.
 fn press_of(message: &Message, word: &str) -> Option<Press> {
     if let Some(press) = message.presses.get(word) {
         return serde_json::from_value(press.clone()).ok();

@@ -26,6 +26,8 @@ pub(super) struct PlaceView {
 pub(super) struct ButtonView {
     /// What to press it by.
     pub id: String,
+    /// Tells it from others that had its id: `id~mark` presses this one and no other.
+    pub mark: String,
     /// What it says.
     pub label: String,
     /// Whether it is the dangerous one.
@@ -36,7 +38,7 @@ pub(super) struct ButtonView {
 
 impl From<Button> for ButtonView {
     fn from(button: Button) -> Self {
-        Self { id: button.id, label: button.label, danger: button.danger, asks: button.asks }
+        Self { mark: button.mark(), id: button.id, label: button.label, danger: button.danger, asks: button.asks }
     }
 }
 

@@ -9,6 +9,7 @@ use super::sql::{count, each, exec, fetch_all, fetch_one, fetch_optional, row, w
 use super::{Db, Result, StoreError, Tx};
 use crate::clock::Timestamp;
 use crate::domain::actor::{PersonId, Place, Platform};
+use crate::domain::digest;
 use crate::id::{DeliveryId, MessageId};
 
 macro_rules! select {
@@ -29,8 +30,10 @@ const INSERT: &str = "INSERT INTO messages
         version, posted_version, attempts)
     VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, 0, 0)";
 const EDITED: &str = "SELECT card, presses, version FROM messages WHERE id = $1";
+// One that is put off until its platform takes posts again stays so; what was given up is tried anew.
 const EDIT: &str = "UPDATE messages
-    SET card = $1, presses = $2, revision = $3, version = version + 1, not_before = NULL, error = NULL,
+    SET card = $1, presses = $2, revision = $3, version = version + 1, error = NULL,
+        not_before = CASE WHEN posted_version = 0 AND not_before < $6 THEN not_before END,
         attempts = CASE WHEN posted_version = 0 THEN attempts ELSE 0 END
     WHERE id = $4 AND version = $5";
 const GET: &str = select!("WHERE id = $1");
@@ -42,6 +45,9 @@ const ADOPT: &str = "INSERT INTO messages
         (id, seq, revision, platform, channel, card, presses, external, at, version, posted_version, attempts)
     VALUES ($1, $2, $2, $3, $4, $5, '{}', $6, $7, 1, 1, 0) ON CONFLICT (id) DO NOTHING";
 const THREAD: &str = select!("WHERE id = $1 OR thread = $1 ORDER BY seq");
+const HAS_REPLIES: &str =
+    "SELECT COUNT(*) FROM (SELECT id FROM messages WHERE thread = $1 AND whisper_to IS NULL LIMIT 1)
+    AS reply";
 const REPLIES: &str = select!("WHERE reply_to = $1 ORDER BY seq");
 const CHANNEL: &str = select!(
     "WHERE channel = $1 AND thread IS NULL AND (whisper_to IS NULL OR whisper_to = $2) ORDER BY seq DESC LIMIT $3"
@@ -63,11 +69,11 @@ const POSTED: &str = "UPDATE messages
 const POSTPONE: &str = "UPDATE messages
     SET attempts = attempts + 1, not_before = $1, claimed_until = NULL, error = $2
     WHERE id = $3 AND posted_version < version";
-const PAUSE: &str = "UPDATE messages SET not_before = $1, claimed_until = NULL
-    WHERE id = $2 AND posted_version < version";
+const PAUSE: &str = "UPDATE messages SET not_before = $1, claimed_until = $2
+    WHERE id = $3 AND posted_version < version";
 const CLAIM: &str = "UPDATE messages SET claimed_until = $1
     WHERE id = $2 AND version = $3 AND posted_version < version AND (claimed_until IS NULL OR claimed_until <= $4)";
-const GIVE_BACK: &str = "UPDATE messages SET claimed_until = NULL WHERE id = $1 AND claimed_until = $2";
+const GIVE_BACK: &str = "UPDATE messages SET claimed_until = $1 WHERE id = $2 AND claimed_until = $3";
 const UNDELIVERED: &str = "SELECT COUNT(*) FROM messages WHERE posted_version < version AND attempts > 0";
 
 pub(super) const STATEMENTS: &[&str] = &[
@@ -81,6 +87,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     ON_ITS_WAY,
     ADOPT,
     THREAD,
+    HAS_REPLIES,
     REPLIES,
     CHANNEL,
     CHANGED,
@@ -228,10 +235,15 @@ pub async fn insert(tx: &mut Tx, message: &NewMessage) -> Result<()> {
     Ok(())
 }
 
-/// What a card's buttons do, by their ids.
+/// What a card's buttons do, by their ids, and by the words that mean only them.
 fn presses(card: &Value) -> Map<String, Value> {
-    let buttons = card.get("buttons").and_then(Value::as_array).into_iter().flatten();
-    buttons.filter_map(|button| Some((button.get("id")?.as_str()?.to_owned(), button.get("press")?.clone()))).collect()
+    let mut presses = Map::new();
+    for button in card.get("buttons").and_then(Value::as_array).into_iter().flatten() {
+        let (Some(id), Some(press)) = (button.get("id").and_then(Value::as_str), button.get("press")) else { continue };
+        presses.insert(digest::marked(id, &digest::mark(press)), press.clone());
+        presses.insert(id.to_owned(), press.clone());
+    }
+    presses
 }
 
 /// The next revision, this transaction's until it ends.
@@ -255,7 +267,7 @@ pub async fn edit(tx: &mut Tx, id: &MessageId, card: &Value) -> Result<()> {
         // With the revision drawn, no other edit can come in between: a second round is the last.
         let revision = draw(tx).await?;
         let ever = Value::Object(ever).to_string();
-        if exec!(tx, EDIT, card.to_string(), ever, revision, id.as_str(), version)? == 1 {
+        if exec!(tx, EDIT, card.to_string(), ever, revision, id.as_str(), version, NEVER.0)? == 1 {
             return Ok(());
         }
     }
@@ -299,6 +311,14 @@ pub async fn adopt(tx: &mut Tx, message: &NewMessage, external: &str) -> Result<
     let (id, card) = (message.id.as_str(), message.card.to_string());
     exec!(tx, ADOPT, id, seq, place.platform.as_str(), &place.channel, card, external, message.at.0)?;
     Ok(())
+}
+
+/// Whether anything was said to everybody in a message's thread.
+///
+/// # Errors
+/// The database's.
+pub async fn has_replies(db: &mut Db, root: &MessageId) -> Result<bool> {
+    Ok(fetch_one!(db, (i64,), HAS_REPLIES, root.as_str())?.0 > 0)
 }
 
 /// A thread's root and all its replies, in order.
@@ -375,8 +395,8 @@ pub async fn postpone(tx: &mut Tx, id: &MessageId, not_before: Timestamp, error:
 ///
 /// # Errors
 /// The database's.
-pub async fn pause(tx: &mut Tx, id: &MessageId, not_before: Timestamp) -> Result<()> {
-    exec!(tx, PAUSE, not_before.0, id.as_str())?;
+pub async fn pause(tx: &mut Tx, message: &Message, not_before: Timestamp) -> Result<()> {
+    exec!(tx, PAUSE, not_before.0, over(message), message.id.as_str())?;
     Ok(())
 }
 
@@ -392,9 +412,14 @@ pub async fn undelivered(db: &mut Db) -> Result<i64> {
 ///
 /// # Errors
 /// The database's.
-pub async fn give_back(tx: &mut Tx, id: &MessageId, claimed_until: Timestamp) -> Result<()> {
-    exec!(tx, GIVE_BACK, id.as_str(), claimed_until.0)?;
+pub async fn give_back(tx: &mut Tx, message: &Message, claimed_until: Timestamp) -> Result<()> {
+    exec!(tx, GIVE_BACK, over(message), message.id.as_str(), claimed_until.0)?;
     Ok(())
+}
+
+/// The claim of one that is not tried now: over, and remembered where an earlier one may have posted it.
+fn over(message: &Message) -> Option<i64> {
+    message.again.then_some(0)
 }
 
 /// Claims a due message, as it was read, for one delivery: others leave it alone until `until`. False if somebody else has,

@@ -115,7 +115,12 @@ impl Chat for Slack {
     }
 
     async fn standing(&self, identity: &str, groups: &[String]) -> Result<Option<Standing>, ChatError> {
-        self.people.standing(&self.api, identity, groups).await.map(Some).map_err(|fault| fault.said(LOG))
+        let standing = self.people.standing(&self.api, identity, groups).await;
+        standing.map(Some).map_err(|fault| match fault.is(&["missing_scope"]) {
+            // It will not be another one when it is asked again: of the account there may still be something to say.
+            true => ChatError::Refused(fault.told(LOG)),
+            false => fault.said(LOG),
+        })
     }
 
     async fn set_group(&self, group: &str, members: &[String]) -> Result<(), ChatError> {

@@ -10,6 +10,7 @@ use minijinja::{Value, context};
 
 use super::channel::{post_of, with_replies};
 use super::{back, bare, frame, framed, path_of};
+use crate::domain::digest;
 use crate::http::State;
 use crate::http::access::Who;
 use crate::http::api::{self, PressForm};
@@ -72,7 +73,7 @@ pub(super) async fn press(
 ) -> Result<Redirect, Fault> {
     let filled = form.under("value.").filter(|(_, value)| !value.is_empty());
     let press = PressForm {
-        button: form.get("button").to_owned(),
+        button: digest::marked(form.get("button"), form.get("mark")),
         values: filled.map(|(name, value)| (name.to_owned(), value.into())).collect(),
         key: Some(form.get("key").to_owned()),
     };

@@ -14,6 +14,9 @@ use crate::chat::slack::fault::Fault;
 /// Longest wait for Slack before something is stored; Slack gives us three seconds for all of it.
 const BEFORE_STORED: Duration = Duration::from_secs(2);
 
+/// How long a trigger opens a form.
+const TRIGGER: Duration = Duration::from_secs(3);
+
 /// A message as people wrote it.
 pub(super) struct Written {
     /// The thread's root, itself for one that is none's reply.
@@ -69,7 +72,10 @@ struct User {
 impl Inbound {
     /// Opens a form. That it is open already, because the same request came twice, is well.
     pub(super) async fn open(&self, trigger: &SlackTriggerId, view: &SlackView) -> Result<(), Fault> {
-        match self.api.post::<Value>("views.open", &json!({"trigger_id": trigger, "view": view})).await {
+        let (call, body) = ("views.open", json!({"trigger_id": trigger, "view": view}));
+        // Longer than that the trigger is good for nothing, and whoever asked must hear something else.
+        let opened = tokio::time::timeout(TRIGGER, self.api.post::<Value>(call, &body)).await;
+        match opened.unwrap_or_else(|_| Err(Fault::away(call, None))) {
             Err(fault) if fault.is(&["exchanged_trigger_id"]) => Ok(()),
             other => other.map(drop),
         }

@@ -31,7 +31,7 @@ use crate::words::Words;
 use who::{Listed, Who};
 
 /// How long that may take which nobody waits for.
-const LATER: Duration = Duration::from_secs(10);
+const LATER: Duration = Duration::from_secs(20);
 
 /// Takes in what Slack hands in. Cheap to clone.
 #[derive(Clone)]

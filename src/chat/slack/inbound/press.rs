@@ -7,6 +7,7 @@ use crate::chat::card::Values;
 use crate::chat::slack::render;
 use crate::chat::{Filling, Posted};
 use crate::domain::actor::Platform;
+use crate::domain::digest;
 use crate::id::MessageId;
 
 impl Inbound {
@@ -20,11 +21,13 @@ impl Inbound {
         };
         let who = user(&event.team, clicker);
         let by = self.person(&who)?;
-        let message = MessageId::from(value.clone());
+        let (message, mark) = value.split_once(' ').unwrap_or((value, ""));
+        let message = MessageId::from(message.to_owned());
         let posted = self.house.message(&by, &message).await?;
         let posted = posted.filter(|posted| self.was_there(posted, &event.container));
         let Some(posted) = posted else { return Err(No::Told(self.words().get("slack.not_this_message"))) };
-        let (trigger, button) = (event.trigger_id, action.action_id.0.clone());
+        // The one that they saw: by now another one may have its id.
+        let (trigger, button) = (event.trigger_id, digest::marked(&action.action_id.0, mark));
         let filling = Filling::Button { message, button };
         if let Some(form) = self.house.form(&by, &filling).await? {
             let label = action.text.as_ref().map(label);

@@ -45,7 +45,7 @@ fn element(
         action_id: Some(SlackActionId(button.id.clone())),
         text: only(label),
         url: None,
-        value: Some(message.to_string()),
+        value: Some(format!("{message} {}", button.mark())),
         style: match (button.danger, main) {
             (true, _) => Some(SlackBlockButtonStyle::Danger),
             (false, true) => Some(SlackBlockButtonStyle::Primary),

@@ -117,7 +117,15 @@ pub fn post_ephemeral(world: &mut World, args: &Args) -> Reply {
     if !content.says() {
         return refuse("no_text");
     }
+    // Answered as if it were shown; but where nobody has replied yet there is no thread to see it in.
+    let replies = |root: &String| {
+        world.channels[&channel].messages.iter().any(|one| one.thread_ts.as_ref() == Some(root) && one.ts != *root)
+    };
+    let shown = thread.as_ref().is_none_or(replies);
     let message = post(world, &channel, thread, content, Some(&user));
+    if !shown && let Some(list) = world.ephemerals.get_mut(&user) {
+        list.retain(|one| one.ts != message.ts);
+    }
     Ok(json!({"message_ts": message.ts}))
 }
 
