@@ -92,7 +92,7 @@ pub struct Engine {
     tools: Tools,
     wake: Wake,
     /// Steps that run in this process, and how to stop them.
-    running: Mutex<BTreeMap<(RunId, usize), CancellationToken>>,
+    running: Mutex<BTreeMap<(RunId, usize), execute::Running>>,
     /// Monitors that look in this process, and how to stop them.
     looking: Mutex<BTreeMap<String, CancellationToken>>,
     /// Steps of escalations that were said, by incident and digest.

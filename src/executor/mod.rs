@@ -83,6 +83,12 @@ pub trait Action: Send + Sync {
         Vec::new()
     }
 
+    /// How long it may take, once it is told to end, to put its things in order: it is waited for that much longer, at its
+    /// deadline and when the process ends. For most a moment, which everybody has.
+    fn grace(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Does it. Called only after the start is in the journal; stops when the context is cancelled.
     async fn run(&self, cx: &StepContext) -> Outcome;
 

@@ -182,6 +182,34 @@ async fn an_apply_that_is_stopped_has_an_unknown_end_and_leaves_its_plan() {
 }
 
 #[tokio::test]
+async fn an_apply_that_is_told_to_end_lets_its_providers_finish_and_saves_what_they_made() {
+    // By a person, and by its deadline.
+    for cancelled in [true, false] {
+        let infra = Infra::playing("create").await;
+        let facts = done(infra.run("plan", json!({})).await).facts;
+        let with = json!({"plan_file": facts["plan_file"]});
+        let step = action("terraform", &infra.step("apply", with.clone()));
+        let planned = infra.plan("apply", with).await.unwrap().exact;
+        infra.write("making", "4");
+        let timeout = if cancelled { crate::LONG } else { Duration::from_secs(2) };
+        let cx = StepContext { planned, timeout, ..infra.context(Effect::Change) };
+        let stop = async {
+            while !infra.path("begun").exists() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            if cancelled {
+                cx.cancel.cancel();
+            }
+        };
+        let (outcome, ()) = tokio::join!(executor::run(&*step, &cx), stop);
+        unknown(outcome);
+        assert!(infra.path("made").exists(), "the provider's program was not killed");
+        assert!(infra.path("saved").exists(), "what it made is in the state");
+        assert_eq!(infra.applied(), 0, "and nothing more was begun");
+    }
+}
+
+#[tokio::test]
 async fn the_stand_in_refuses_what_it_does_not_know() {
     let infra = Infra::playing("create").await;
     // A field that is right and that nothing was recorded for.

@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use super::fields::{Fields, Verb};
 use super::lock::Lock;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Outcome, Output, Report};
 use crate::executor::attempt::Deadline;
 use crate::executor::output::Recorder;
-use crate::executor::process::{self, Ended, Spec};
+use crate::executor::process::{self, Ended, Polite, Spec};
 use crate::executor::tool::{self, Answer, not_started};
 use crate::executor::value::Text;
 use crate::executor::{StepContext, Tools};
@@ -18,8 +20,9 @@ use crate::executor::{StepContext, Tools};
 const READ: usize = 64 * 1024 * 1024;
 /// Bytes of standard output that are kept for facts.
 const KEPT: usize = 64 * 1024;
-/// Told to end, it still has to save what it did and to give its lock back.
-const GRACE: Duration = Duration::from_secs(60);
+/// Told to end, it still has to wait for its providers, to save what they did and to give its lock back. Providers are
+/// programs of its group that ignore an interrupt; any other signal ends them, and what they were making is lost.
+pub(super) const POLITE: Polite = Polite { signal: Signal::SIGINT, grace: Duration::from_secs(60) };
 /// How long a question of a plan may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -58,7 +61,7 @@ impl Fields {
             args: argv,
             dir: Some(self.directory()?),
             env,
-            grace: Some(GRACE),
+            polite: POLITE,
             ..Spec::default()
         })
     }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use self::changes::Changes;
-use self::cli::{PATIENCE, holder_in, not_done, program};
+use self::cli::{PATIENCE, POLITE, holder_in, not_done, program};
 use self::fields::Fields;
 pub use self::fields::Verb;
 use self::lock::Lock;
@@ -68,6 +68,10 @@ impl Action for Fields {
 
     fn secrets(&self) -> Vec<String> {
         self.env.values().chain(self.vars.values()).filter_map(SecretText::secret).map(str::to_owned).collect()
+    }
+
+    fn grace(&self) -> Duration {
+        POLITE.grace
     }
 
     async fn plan(&self, tools: &Tools) -> Result<Plan, Sentence> {
