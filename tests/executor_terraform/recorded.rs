@@ -137,6 +137,28 @@ async fn a_stale_lock_is_told_with_its_holder_and_taken_away() {
 }
 
 #[tokio::test]
+async fn a_lock_that_was_not_given_back_does_not_hide_that_it_was_applied() {
+    for (broken, says) in [(false, "everything in the plan was applied"), (true, "part of it may be done")] {
+        let infra = Infra::playing("create").await;
+        let facts = done(infra.run("plan", json!({})).await).facts;
+        infra.write("kept", "");
+        if broken {
+            infra.write("broken", "");
+        }
+        let report = failed(infra.run("apply", json!({"plan_file": facts["plan_file"]})).await);
+        assert_eq!(infra.applied(), 1);
+        let line = report.line.en();
+        assert!(line.contains(says) && !line.contains("nothing was done"), "{line}");
+        assert!(line.contains("plan again") && line.contains("look"), "{line}");
+    }
+    // A look at the lock is a plan, which takes it.
+    let infra = Infra::playing("create").await;
+    infra.write("kept", "");
+    let line = failed(infra.run("lock", json!({})).await).line.en();
+    assert!(line.contains("could not give its lock back") && !line.contains("locked by"), "{line}");
+}
+
+#[tokio::test]
 async fn one_deadline_is_for_all_calls_of_a_step() {
     // Each call alone is in time, and two are not: never done, and the reason is the step's own time.
     let limited = async |infra: &Infra, verb: &str, with: Value| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::fields::{Fields, Verb};
-use super::lock::Lock;
+use super::lock::{self, Kept, Lock};
 use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Outcome, Output, Report};
 use crate::executor::attempt::Deadline;
@@ -100,6 +100,7 @@ pub(super) fn not_done(cx: &StepContext, ended: Ended, report: Report) -> Outcom
         Ended::Exited(code) => {
             let line = match holder_in(&report) {
                 Some(lock) => sentence!("action.terraform_held", lock => lock.said(cx.started_at)),
+                None if kept_in(&report) == Some(Kept::Alone) => sentence!("action.terraform_lock_kept"),
                 None => sentence!("action.terraform_exit", code),
             };
             Outcome::Failed(Report { line, ..report })
@@ -112,6 +113,15 @@ pub(super) fn not_done(cx: &StepContext, ended: Ended, report: Report) -> Outcom
 
 /// Who holds the lock for which it has not even begun, where that is why it failed.
 pub(super) fn holder_in(report: &Report) -> Option<Lock> {
-    let output = report.output.as_ref()?;
-    Lock::read(&format!("{}{}", output.head, output.tail))
+    Lock::read(&said(report))
+}
+
+/// Whether it could not give its own lock back, and whether that is all that went wrong.
+pub(super) fn kept_in(report: &Report) -> Option<Kept> {
+    lock::kept(&said(report))
+}
+
+/// What it printed, as far as that was kept.
+fn said(report: &Report) -> String {
+    report.output.as_ref().map(|output| format!("{}\n{}", output.head, output.tail)).unwrap_or_default()
 }

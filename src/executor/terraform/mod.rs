@@ -15,10 +15,10 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use self::changes::Changes;
-use self::cli::{PATIENCE, POLITE, holder_in, not_done, program};
+use self::cli::{PATIENCE, POLITE, holder_in, kept_in, not_done, program};
 use self::fields::Fields;
 pub use self::fields::Verb;
-use self::lock::Lock;
+use self::lock::{Kept, Lock};
 use self::saved::Copy;
 use super::attempt::{Deadline, at_least};
 use super::process::Ended;
@@ -189,7 +189,12 @@ impl Fields {
                 Outcome::Done(Report { line: sentence!("action.terraform_applied", what => changes.line()), ..report })
             }
             Ended::Exited(code) if holder_in(&report).is_none() => {
-                Outcome::Failed(Report { line: sentence!("action.terraform_apply_failed", code), ..report })
+                let line = match kept_in(&report) {
+                    Some(Kept::Alone) => sentence!("action.terraform_applied_lock_kept"),
+                    Some(Kept::WithMore) => sentence!("action.terraform_apply_failed_lock_kept", code),
+                    None => sentence!("action.terraform_apply_failed", code),
+                };
+                Outcome::Failed(Report { line, ..report })
             }
             ended => not_done(cx, ended, report),
         })
@@ -203,6 +208,7 @@ impl Fields {
         match (Lock::read(&answer.stderr), answer.ended) {
             (Some(lock), _) => Ok(Some(lock)),
             (None, Ended::Exited(0)) => Ok(None),
+            (None, _) if lock::kept(&answer.stderr).is_some() => Err(sentence!("action.terraform_lock_kept")),
             (None, _) => Err(sentence!("action.terraform_lock_unclear", why => answer.why())),
         }
     }
