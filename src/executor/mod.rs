@@ -219,6 +219,20 @@ pub async fn aws_identity(tools: &Tools) -> Result<String, Sentence> {
     }
 }
 
+/// Looks whether a program with this environment acts in this account of AWS.
+///
+/// # Errors
+/// When it does not, when that cannot be told, or when this program was built without AWS.
+async fn aws_account_is(wanted: &str, env: &BTreeMap<String, String>, tools: &Tools) -> Result<(), Sentence> {
+    #[cfg(feature = "aws")]
+    return aws::environment_is_in(wanted, env, tools).await;
+    #[cfg(not(feature = "aws"))]
+    {
+        let _ = (wanted, env, tools);
+        Err(sentence!("action.aws_left_out"))
+    }
+}
+
 /// The action with this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static ActionSpec> {

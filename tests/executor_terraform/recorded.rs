@@ -20,13 +20,13 @@ impl Infra {
     }
 
     /// What the program was called with.
-    fn calls(&self) -> Vec<String> {
+    pub(crate) fn calls(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.path("calls")).unwrap();
         text.lines().map(str::to_owned).collect()
     }
 
     /// How often something was really applied.
-    fn applied(&self) -> usize {
+    pub(crate) fn applied(&self) -> usize {
         std::fs::read_to_string(self.path(".terraform/stand-in/applied")).unwrap_or_default().lines().count()
     }
 }
@@ -97,6 +97,13 @@ async fn what_the_program_reads_is_told_as_recorded() {
     done(infra.run("workspace_new", json!({"workspace": "dev"})).await);
     let facts = done(infra.run("workspaces", json!({"workspace": "dev"})).await).facts;
     assert_eq!((&facts["workspaces"], &facts["current"]), (&json!(["default", "dev"]), &json!("dev")));
+    assert_eq!(
+        done(infra.run("workspaces", json!({})).await).facts["current"],
+        "default",
+        "others work where they did"
+    );
+    let again = failed(infra.run("workspace_new", json!({"workspace": "dev"})).await);
+    assert!(again.output.unwrap().head.contains("already exists"));
     let dev = json!({"workspace": "dev"});
     let facts = done(infra.run("plan", dev.clone()).await).facts;
     done(infra.run("apply", json!({"workspace": "dev", "plan_file": facts["plan_file"]})).await);

@@ -14,7 +14,7 @@ use crate::executor::output::Recorder;
 use crate::executor::process::{self, Ended, Polite, Spec};
 use crate::executor::tool::{self, Answer, not_started};
 use crate::executor::value::Text;
-use crate::executor::{StepContext, Tools};
+use crate::executor::{StepContext, Tools, aws_account_is};
 
 /// Largest answer that is read: a plan or a state as JSON.
 const READ: usize = 64 * 1024 * 1024;
@@ -64,6 +64,13 @@ impl Fields {
             polite: POLITE,
             ..Spec::default()
         })
+    }
+
+    /// Refuses another account than the one that the step is for.
+    pub(super) async fn in_account(&self, tools: &Tools) -> Result<(), Sentence> {
+        let Some(Text(wanted)) = &self.account else { return Ok(()) };
+        let env = self.env.iter().map(|(name, text)| Ok((name.clone(), text.reveal(tools)?)));
+        aws_account_is(wanted, &env.collect::<Result<_, Sentence>>()?, tools).await
     }
 
     /// Asks for an answer that nobody else sees.

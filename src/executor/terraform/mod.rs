@@ -7,6 +7,7 @@ mod fields;
 mod lock;
 mod saved;
 mod state;
+mod workspace;
 
 use std::time::Duration;
 
@@ -81,8 +82,13 @@ impl Action for Fields {
         };
         let mut exact = json!({"do": self.r#do, "dir": self.directory()?.display().to_string(),
             "program": program(tools)?.display().to_string(), "argv": argv, "env": shown(&self.env),
-            "vars": shown(&self.vars), "workspace": self.workspace.as_ref().map(|Text(name)| name)});
+            "vars": shown(&self.vars), "workspace": self.workspace.as_ref().map(|Text(name)| name),
+            "account": self.account.as_ref().map(|Text(account)| account)});
         let mut effect = self.least();
+        // What only reads is planned without asking.
+        if effect > Effect::Read {
+            self.in_account(tools).await?;
+        }
         let more;
         let line = match self.r#do {
             Verb::Apply => {
@@ -122,20 +128,26 @@ impl Action for Fields {
 
     async fn run(&self, cx: &StepContext) -> Outcome {
         let deadline = Deadline::of(cx);
-        let outcome = match self.r#do {
-            Verb::Plan => self.run_plan(cx, &deadline).await,
-            Verb::Apply => self.run_apply(cx, &deadline).await,
-            Verb::Lock => self.run_lock(cx, &deadline).await,
-            Verb::ForceUnlock => self.run_unlock(cx, &deadline).await,
-            Verb::StateRestore => self.push(cx, &deadline).await,
-            Verb::Validate | Verb::StateList | Verb::Output | Verb::Workspaces => self.run_read(cx, &deadline).await,
-            Verb::Init | Verb::WorkspaceNew | Verb::Fmt | Verb::StateShow => self.run_watched(cx, &deadline).await,
-        };
+        let outcome = self.run_verb(cx, &deadline).await;
         outcome.unwrap_or_else(|why| Outcome::Failed(Report::line(why)))
     }
 }
 
 impl Fields {
+    async fn run_verb(&self, cx: &StepContext, deadline: &Deadline) -> Result<Outcome, Sentence> {
+        self.in_account(&cx.tools).await?;
+        match self.r#do {
+            Verb::Plan => self.run_plan(cx, deadline).await,
+            Verb::Apply => self.run_apply(cx, deadline).await,
+            Verb::Lock => self.run_lock(cx, deadline).await,
+            Verb::ForceUnlock => self.run_unlock(cx, deadline).await,
+            Verb::StateRestore => self.push(cx, deadline).await,
+            Verb::Validate | Verb::StateList | Verb::Output | Verb::Workspaces => self.run_read(cx, deadline).await,
+            Verb::WorkspaceNew => self.run_workspace_new(cx, deadline).await,
+            Verb::Init | Verb::Fmt | Verb::StateShow => self.run_watched(cx, deadline).await,
+        }
+    }
+
     /// What a saved plan says.
     async fn changes(&self, tools: &Tools, path: &std::path::Path, deadline: &Deadline) -> Result<Changes, Sentence> {
         let path = path.display().to_string();
