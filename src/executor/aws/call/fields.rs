@@ -116,6 +116,10 @@ impl Given {
 
     /// Keys of its own, where the operation takes them: both or none.
     fn keys(&self) -> Result<Option<(SecretText, SecretText)>, Sentence> {
+        // What others call `key` is a key of S3, or of a table.
+        if !self.operation.fields.iter().any(|field| field.name == "key_id") {
+            return Ok(None);
+        }
         let missing = |field| Err(sentence!("aws.missing", field, verb => self.operation.name));
         match (self.secret("key_id"), self.secret("key")) {
             (Some(id), Some(key)) => Ok(Some((id, key))),
