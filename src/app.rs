@@ -1,6 +1,7 @@
 //! The composition root: a configuration becomes parts, parts become a running program. `serve`, `demo` and `run` are
 //! all made here.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -180,6 +181,8 @@ impl App {
     }
 
     fn take(&self, config: &Config, catalog: Catalog) {
+        // First: none of them may be shown while it is already good for something.
+        self.engine.redact(&secrets(config));
         self.engine.configure(config.settings.clone());
         self.engine.catalog.store(Arc::new(catalog));
         self.http.reload(config);
@@ -219,6 +222,15 @@ fn in_force(config: &Config, catalog: &Catalog) -> InForce {
 
 /// The tools of the actions, which redact every secret that the configuration holds.
 fn tools(config: &Config) -> Tools {
+    let tools = Tools::new(BTreeMap::new(), &secrets(config), config.docker_host.clone());
+    let tools = tools.with_aws(aws_settings(config));
+    let (secrets, programs) = (Arc::new(config.secrets.clone()), Arc::new(config.programs.clone()));
+    Tools { secrets, docker_run: config.docker_run, programs, ..tools }
+}
+
+/// Every secret of the configuration, with what it is called where it would have been shown.
+fn secrets(config: &Config) -> Vec<(String, Secret)> {
+    let named = config.secrets.iter().map(|(name, secret)| (name.clone(), secret.clone()));
     let tokens = config.tokens.iter().map(|(person, token)| (format!("token of {person}"), token.clone()));
     let hooks = config
         .hook_secrets
@@ -231,9 +243,19 @@ fn tools(config: &Config) -> Tools {
         std::iter::once(of("bot token", &app.bot_token)).chain(further).collect::<Vec<_>>()
     });
     let aws = config.aws.key.iter().map(|(_, secret)| ("AWS's access key".to_owned(), secret.clone()));
-    let extra: Vec<_> = tokens.chain(hooks).chain(slack).chain(aws).collect();
-    let tools = Tools::new(config.secrets.clone(), &extra, config.docker_host.clone()).with_aws(aws_settings(config));
-    Tools { docker_run: config.docker_run, programs: Arc::new(config.programs.clone()), ..tools }
+    let proxy = config.slack.iter().filter_map(|app| app.proxy.as_ref());
+    let addresses = [("store.url", &config.store_url)].into_iter().chain(proxy.map(|url| ("slack.proxy", url)));
+    let passwords = addresses.flat_map(|(name, url)| passwords(url).map(move |secret| (name.to_owned(), secret)));
+    named.chain(tokens).chain(hooks).chain(slack).chain(aws).chain(passwords).collect()
+}
+
+/// The password of an address, as it is written there and as it is meant.
+fn passwords(url: &Secret) -> impl Iterator<Item = Secret> {
+    let url = reqwest::Url::parse(url.reveal()).ok();
+    let written = url.as_ref().and_then(|url| url.password()).map(str::to_owned);
+    let meant =
+        written.as_deref().map(|text| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned());
+    written.into_iter().chain(meant).map(Secret::new)
 }
 
 /// Where AWS is, as actions take it.
@@ -274,5 +296,17 @@ async fn on_hangup(changed: tokio::sync::mpsc::Sender<()>) {
         while hangups.recv().await.is_some() {
             let _ = changed.try_send(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_of_an_address_is_a_secret_however_it_is_written() {
+        let of = |url: &str| passwords(&Secret::new(url)).map(|secret| secret.reveal().to_owned()).collect::<Vec<_>>();
+        assert_eq!(of("postgres://sereno:p%40ss-word@db/sereno"), ["p%40ss-word", "p@ss-word"]);
+        assert_eq!(of("sqlite://sereno.db"), [""; 0]);
     }
 }

@@ -163,7 +163,8 @@ fn empty_secrets_are_refused_everywhere_and_short_ones_are_said() {
     let without = SMALL.replace("secret: \"hook-secret-0123456789\", ", "");
     assert!(refused(&without, &[]).contains("has no secret"));
 
-    let config = sound(&SMALL.replace("hook-secret-0123456789", "abc123").replace(", slack: \"T1/U1\"", ""), &[]);
+    assert!(refused(&SMALL.replace("hook-secret-0123456789", "abc1234"), &[]).contains("that is no secret"));
+    let config = sound(&SMALL.replace("hook-secret-0123456789", "abc12345").replace(", slack: \"T1/U1\"", ""), &[]);
     assert_eq!(config.warnings.len(), 1);
     assert!(config.warnings[0].message.contains("hooks.alertmanager.secret"), "{:?}", config.warnings);
 }

@@ -204,6 +204,19 @@ async fn another_sites_page_can_do_nothing_in_my_name() {
 }
 
 #[tokio::test]
+async fn after_signing_in_again_one_is_on_a_page_and_not_at_a_form() {
+    let server = server().await;
+    let message = server.says(&infra(), None, &with_button("rollback api prod")).await;
+    let kind = ("content-type", "application/x-www-form-urlencoded");
+    let over = [("origin", "https://sereno.example"), kind, ("accept", "text/html")];
+    let refused = server.ask("POST", &format!("/m/{message}/press"), &over, "button=cancel").await;
+    assert_eq!(refused.status, 401);
+    assert!(refused.body.contains("name=\"next\" value=\"&#x2f;\""), "{}", refused.body);
+    let asked = server.ask("GET", &format!("/m/{message}"), &over[2..], "").await;
+    assert!(asked.body.contains(&format!("m&#x2f;{message}\"")), "a page is gone back to: {}", asked.body);
+}
+
+#[tokio::test]
 async fn pages_read_and_forms_post_without_scripts() {
     let server = server().await;
     let message = server.says(&infra(), None, &with_button("rollback <b>api</b> prod")).await;

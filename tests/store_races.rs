@@ -25,6 +25,52 @@ fn replicas(database: &Database) -> [Store; 2] {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_changes_an_incident_has_seen_what_others_changed() {
+    each_database(async |database| {
+        let incident = incident("one");
+        let mut tx = database.begin().await.unwrap();
+        incidents::open(&mut tx, &incident).await.unwrap();
+        tx.commit().await.unwrap();
+        let [one, two] = replicas(&database);
+        // An alert makes it worse while a person takes it.
+        let mut alert = one.begin().await.unwrap();
+        let mut worse = incidents::of_group(&mut alert, &incident.group_key).await.unwrap().unwrap();
+        let id = incident.id.clone();
+        let person = tokio::spawn(async move {
+            let mut tx = two.begin().await.unwrap();
+            let mut taken = incidents::take(&mut tx, &id).await.unwrap().unwrap();
+            taken.state = IncidentState::Acknowledged;
+            assert!(incidents::update(&mut tx, &taken, IncidentState::Open).await.unwrap());
+            tx.commit().await.unwrap();
+        });
+        // The other one is at it by now: a real database decides.
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        worse.severity = sereno::domain::severity::Severity::P1;
+        assert!(incidents::update(&mut alert, &worse, IncidentState::Open).await.unwrap());
+        alert.commit().await.unwrap();
+        person.await.unwrap();
+        let now = incidents::get(&mut database.read().await.unwrap(), &incident.id).await.unwrap().unwrap();
+        assert_eq!((now.state, now.severity), (IncidentState::Acknowledged, worse.severity));
+
+        // A person closes it while an alert comes: that one finds nothing open.
+        let mut person = one.begin().await.unwrap();
+        let mut closed = incidents::take(&mut person, &incident.id).await.unwrap().unwrap();
+        (closed.state, closed.resolved_at) = (IncidentState::Resolved, Some(Timestamp(9000)));
+        let other = replicas(&database)[1].clone();
+        let key = incident.group_key.clone();
+        let alert = tokio::spawn(async move {
+            let mut tx = other.begin().await.unwrap();
+            incidents::of_group(&mut tx, &key).await.unwrap()
+        });
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        assert!(incidents::update(&mut person, &closed, IncidentState::Acknowledged).await.unwrap());
+        person.commit().await.unwrap();
+        assert_eq!(alert.await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_two_replicas_that_start_a_step_one_wins_200_times() {
     each_database(async |database| {
         let run = run();

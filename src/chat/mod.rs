@@ -134,7 +134,13 @@ pub trait Chat: Send + Sync {
         stop.cancelled().await;
     }
 
-    /// Answers a request at one of its doors.
+    /// The answer to a request whose head tells that it is not the platform's; its body is then not read. What `knock`
+    /// holds of it is empty.
+    fn turn_away(&self, _knock: Knock<'_>) -> Option<Answer> {
+        Some(Answer::status(404))
+    }
+
+    /// Answers a request at one of its doors that was not turned away.
     async fn knock(&self, _house: Arc<dyn House>, _knock: Knock<'_>) -> Answer {
         Answer::status(404)
     }

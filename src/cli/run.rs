@@ -49,6 +49,9 @@ const WELL: &[&str] = &[
     "resolved",
     "console_link",
     "said",
+    "no_locks",
+    "no_approvals",
+    "no_rota",
 ];
 
 /// Asks for a command, waits for its end, shows it.

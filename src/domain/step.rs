@@ -50,6 +50,8 @@ super::text_enum! {
         Approve = "approve",
         /// Refused, expired, or the plan is no longer what was approved.
         Refuse = "refuse",
+        /// Its approval is too old by now: it is asked for again.
+        Outdate = "outdate",
         /// Claimed by a replica.
         Start = "start",
         /// It waits for a moment, a person or another run.
@@ -91,10 +93,11 @@ impl StepState {
             (Self::Waiting | Self::AwaitingApproval | Self::Ready, E::Skip) => Self::Skipped,
             (Self::AwaitingApproval, E::Approve) => Self::Ready,
             (Self::AwaitingApproval | Self::Ready, E::Refuse) if guarded => Self::Refused,
+            (Self::Ready, E::Outdate) if guarded => Self::Waiting,
             (Self::Ready, E::Start) => Self::Running,
             // A plan that cannot be made fails the step before it starts.
             (Self::Waiting | Self::Ready, E::Fail) => Self::Failed,
-            (Self::Running, E::Hold) => Self::Holding,
+            (Self::Running | Self::Holding, E::Hold) => Self::Holding,
             (Self::Running | Self::Holding, E::Finish) => Self::Done,
             (Self::Running | Self::Holding, E::Fail) => Self::Failed,
             (Self::Running | Self::Holding, E::Retry) if !guarded => Self::Ready,

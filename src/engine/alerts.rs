@@ -1,6 +1,7 @@
 //! Alerts become incidents: one open one a group, a root card that shows the present state, a thread, a diagnosis.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use minijinja::context;
 use serde_json::{Value, json};
@@ -22,21 +23,30 @@ use crate::domain::severity::Severity;
 use crate::domain::timeline::EntryKind;
 use crate::hooks;
 use crate::id::{IncidentId, MessageId};
-use crate::store::inbox::{Delivery, DeliveryState};
+use crate::store::inbox::{Delivery, DeliveryState, Input};
 use crate::store::incidents::AlertChange;
 use crate::store::{Result, Tx, inbox, incidents};
 
 /// Runbooks that diagnose one incident by themselves.
 const DIAGNOSES: usize = 3;
 
+/// How long after its arrival a body is late.
+const LATE: Duration = Duration::from_secs(1);
+/// Most requests among which it is looked for what overtook one that is late.
+const OVERTAKERS: i64 = 5_000;
+
+/// The alerts of a hook's body, or why they cannot be read; none where there is no such hook any more.
+fn read(settings: &Settings, hook: &str, body: &str) -> Option<std::result::Result<Vec<Alert>, String>> {
+    let known = settings.hooks.get(hook)?;
+    let dialect = hooks::find(&known.dialect)?;
+    Some((dialect.parse)(hook, body, known.environment.as_deref()))
+}
+
 impl Engine {
     /// Handles an alert body: every group's alerts in one transaction.
     pub(super) async fn alerted(self: &Arc<Self>, delivery: &Delivery, hook: &str, body: &str) -> Result<()> {
         let settings = self.settings.load_full();
-        let alerts = settings.hooks.get(hook).and_then(|known| {
-            let dialect = hooks::find(&known.dialect)?;
-            Some((dialect.parse)(hook, body, known.environment.as_deref()))
-        });
+        let alerts = read(&settings, hook, body);
         let mut tx = self.store.begin().await?;
         let alerts = match alerts {
             Some(Ok(alerts)) => alerts,
@@ -62,7 +72,29 @@ impl Engine {
         for (key, group) in groups {
             self.take_group(&mut tx, channel, key, &group).await?;
         }
+        if delivery.attempt > 1 || self.clock.now().since(delivery.at) >= LATE {
+            self.catch_up(&mut tx, delivery, hook, &alerts).await?;
+        }
         tx.commit().await
+    }
+
+    /// A body that was held up may have been overtaken by the end of what it tells of. Nothing was open for that end then,
+    /// and its sender does not say it again.
+    async fn catch_up(self: &Arc<Self>, tx: &mut Tx, delivery: &Delivery, hook: &str, alerts: &[Alert]) -> Result<()> {
+        let settings = self.settings.load_full();
+        let later = inbox::handled_after(tx, &delivery.id, OVERTAKERS).await?;
+        let bodies = later.iter().filter_map(|input| match input {
+            Input::Hook { hook: of, body } if of == hook => read(&settings, hook, body)?.ok(),
+            _ => None,
+        });
+        let told = |key: &str| alerts.iter().any(|told| told.firing && told.group_key == key);
+        let over: Vec<Alert> = bodies.flatten().filter(|alert| !alert.firing && told(&alert.group_key)).collect();
+        for alert in over {
+            if let Some(incident) = incidents::of_group(tx, &alert.group_key).await? {
+                self.update_incident(tx, incident, &[&alert]).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes the alerts of one group: opens, updates or closes its incident. A new one opens in `channel`.
@@ -253,7 +285,7 @@ impl Engine {
 
     /// Somebody looks at an incident.
     pub(super) async fn acknowledge(&self, tx: &mut Tx, heard: &Heard, id: &IncidentId) -> Result<()> {
-        let Some(mut incident) = incidents::get(tx, id).await? else { return Ok(()) };
+        let Some(mut incident) = incidents::take(tx, id).await? else { return Ok(()) };
         if incident.state != IncidentState::Open {
             return self.already(tx, heard, &incident).await;
         }
@@ -266,7 +298,7 @@ impl Engine {
 
     /// Somebody closes an incident.
     pub(super) async fn resolve(&self, tx: &mut Tx, heard: &Heard, id: &IncidentId) -> Result<()> {
-        let Some(mut incident) = incidents::get(tx, id).await? else { return Ok(()) };
+        let Some(mut incident) = incidents::take(tx, id).await? else { return Ok(()) };
         let from = incident.state;
         if from == IncidentState::Resolved {
             return self.already(tx, heard, &incident).await;

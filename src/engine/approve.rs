@@ -12,6 +12,7 @@ use super::answer::Heard;
 use super::plan::Planned;
 use super::post::stream_of;
 use crate::chat::cards;
+use crate::clock::Timestamp;
 use crate::domain::actor::{Actor, SERENO};
 use crate::domain::approval::{Approval, ApprovalBody, ApprovalRule, ApprovalState, Objection, Vote};
 use crate::domain::digest;
@@ -25,6 +26,9 @@ use crate::domain::timeline::EntryKind;
 use crate::faults::seeded;
 use crate::id::{ApprovalId, MessageId};
 use crate::store::{Db, Result, Tx, approvals, incidents, runs, steps};
+
+/// Why an approval does not hold that was not used in its time.
+const OUTDATED: &str = "approval_outdated";
 
 /// An approval that waits for somebody.
 pub struct Waiting {
@@ -146,7 +150,13 @@ impl Engine {
     }
 
     /// Launches an approved step, if what it would do now is what was approved, and everybody still may.
-    pub(super) async fn launch_approved(self: &Arc<Self>, run: &Run, step: &StepRun, planned: Planned) -> Result<bool> {
+    pub(super) async fn launch_approved(
+        self: &Arc<Self>,
+        run: &Run,
+        all: &[StepRun],
+        step: &StepRun,
+        planned: Planned,
+    ) -> Result<bool> {
         let Some(id) = &step.approval else { return Ok(false) };
         let votes = approvals::votes(&mut self.store.read().await?, id).await?;
         let concerned: Vec<_> = votes.iter().map(|vote| &vote.by).chain([&run.body.by.id]).collect();
@@ -162,6 +172,8 @@ impl Engine {
             Some("approver_lost_role")
         } else if !self.requester_still_may(&settings, run) {
             Some("requester_lost_right")
+        } else if outdated(&approval, all, self.clock.now()) {
+            Some(OUTDATED)
         } else {
             None
         };
@@ -169,6 +181,16 @@ impl Engine {
             Some(key) => self.void(tx, run, step, approval, key).await,
             None => self.start_step(tx, run, step.clone(), planned, SERENO).await,
         }
+    }
+
+    /// What an approval covers and has not begun waits for another one.
+    async fn send_back_covered(&self, tx: &mut Tx, run: &Run, approval: &ApprovalId) -> Result<()> {
+        for step in steps::of_run(tx, &run.id).await? {
+            if step.state == StepState::Ready && step.approval.as_ref() == Some(approval) {
+                self.move_step(tx, &mut StepRun { approval: None, ..step }, StepEvent::Outdate).await?;
+            }
+        }
+        Ok(())
     }
 
     fn requester_still_may(&self, settings: &Settings, run: &Run) -> bool {
@@ -187,7 +209,8 @@ impl Engine {
         })
     }
 
-    /// An approval that no longer holds: nothing that it covered is started.
+    /// An approval that no longer holds: nothing that it covered is started. Where it is only too old, that is asked for
+    /// again.
     async fn void(&self, mut tx: Tx, run: &Run, step: &StepRun, approval: Approval, key: &str) -> Result<bool> {
         let settings = self.settings.load_full();
         let desk = self.desk(&settings);
@@ -200,7 +223,10 @@ impl Engine {
         if !approvals::update(&mut tx, &voided, from).await? {
             return Ok(false);
         }
-        self.refuse_steps(&mut tx, run, &voided.id).await?;
+        match key {
+            OUTDATED => self.send_back_covered(&mut tx, run, &voided.id).await?,
+            _ => self.refuse_steps(&mut tx, run, &voided.id).await?,
+        }
         self.in_thread(&mut tx, run, &card).await?;
         self.refresh(&mut tx, &run.id).await?;
         let body = json!({"run": run.id, "approval": voided.id, "step": step.body.step.title, "why": key});
@@ -346,6 +372,17 @@ fn approved_plan<'a>(approval: &'a Approval, step: &StepRun) -> Option<&'a Plan>
         (None, Some(undone)) => at(undone)?.undo.as_ref(),
         (None, None) => None,
     }
+}
+
+/// Whether more time has passed since people agreed than they had for it, in which nothing was done: what they saw then is
+/// not what is now. Work counts as use, however long it takes; waiting for a moment or a person does not.
+fn outdated(approval: &Approval, all: &[StepRun], now: Timestamp) -> bool {
+    let Some(decided) = approval.body.decided_at else { return false };
+    let idle = all.iter().filter(|step| matches!(step.body.step.action.as_str(), "ask" | "wait"));
+    let idle: Duration =
+        idle.filter_map(|step| Some(step.body.ended_at?.since(step.body.started_at?.max(decided)))).sum();
+    let last = all.iter().filter_map(|step| step.body.ended_at).fold(decided, Timestamp::max);
+    idle + now.since(last) > Duration::from_secs(approval.body.rule.expires)
 }
 
 /// Whether enough of those who said yes still hold a role that may, and are still of us where they said it.

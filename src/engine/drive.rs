@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::Engine;
+use super::beside::Driven;
 use super::plan::{NoPlan, Planned};
 use crate::domain::run::{Cause, Run, RunState};
 use crate::domain::sentence::{Sentence, sentence};
@@ -23,11 +24,17 @@ impl Engine {
         let open = runs::open(&mut self.store.read().await?).await?;
         let mut moved = 0;
         for run in open {
-            match self.advance(&run).await {
-                Ok(true) => moved += 1,
-                Ok(false) => {}
-                Err(error) => tracing::error!(run = %run.id, %error, "a run could not be moved on"),
+            if !self.beside.takes(&run.id) {
+                continue;
             }
+            let driven = Driven(Arc::clone(self), run.id.clone());
+            let step = async move {
+                driven.0.advance(&run).await.inspect_err(|error| {
+                    tracing::error!(run = %run.id, %error, "a run could not be moved on");
+                })
+            };
+            // One that goes on by itself may have moved: then it wakes us.
+            moved += usize::from(matches!(self.beside(step).await, Some(Ok(true))));
         }
         Ok(moved)
     }
@@ -80,7 +87,7 @@ impl Engine {
         let rule = policy::approval_for(&run.body.runbook, planned.plan.effect, env, &settings.approval_defaults(env));
         match (step.state, rule) {
             (StepState::Waiting, Some(rule)) => self.ask_approval(run, all, step, planned.plan, rule).await,
-            (StepState::Ready, _) if step.body.guarded => self.launch_approved(run, step, planned).await,
+            (StepState::Ready, _) if step.body.guarded => self.launch_approved(run, all, step, planned).await,
             (StepState::Ready, Some(_)) => self.send_back(run, step).await,
             (_, _) => self.launch(run, step, planned).await,
         }

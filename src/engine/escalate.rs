@@ -64,10 +64,11 @@ impl Engine {
             return Ok(false);
         }
         let mut tx = self.store.begin().await?;
-        if !schedules::claim(&mut tx, &once, incident.opened_at).await? {
+        // When it was due, which is the same for every replica, and no older than what is still remembered.
+        if !schedules::claim(&mut tx, &once, incident.opened_at.after(Duration::from_secs(step.after))).await? {
             return Ok(false);
         }
-        let now = incidents::get(&mut tx, &incident.id).await?;
+        let now = incidents::take(&mut tx, &incident.id).await?;
         let Some(incident) = now.filter(|now| now.resolved_at.is_none() && self.is_due(now, step)) else {
             return Ok(false);
         };

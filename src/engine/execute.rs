@@ -3,6 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -48,6 +49,10 @@ impl Engine {
         planned: Planned,
         actor: &str,
     ) -> Result<bool> {
+        // A plan that was slow is done only now: who ends begins nothing more.
+        if self.stopping.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
         let now = self.clock.now();
         let attempt = step.attempt;
         let Some(running) = step.state.next(StepEvent::Start, step.body.guarded) else { return Ok(false) };
@@ -105,6 +110,12 @@ impl Engine {
             let outcome = match tokio::time::timeout(timeout + grace + GRACE, effect).await {
                 Ok(Ok(outcome)) => outcome,
                 Ok(Err(_)) | Err(_) => Outcome::Unknown(Report::line(sentence!("card.no_answer"))),
+            };
+            // Nobody cancelled it, and nothing was wrong: whatever a failure leads to is not meant for this.
+            let cut = engine.stopping.load(Ordering::Relaxed) && cx.cancel.is_cancelled();
+            let outcome = match outcome {
+                Outcome::Failed(report) if cut => Outcome::Unknown(report),
+                outcome => outcome,
             };
             fail::fail_point!("engine.after_effect");
             shown.end().await;
@@ -196,6 +207,7 @@ impl Engine {
 
     /// Stops everything that runs in this process, which is about to end. How long the slowest may take for that.
     pub(super) fn stop_all(&self) -> Duration {
+        self.stopping.store(true, Ordering::Relaxed);
         self.lock_looking().values().for_each(CancellationToken::cancel);
         let running = self.lock_running();
         running.values().for_each(|running| running.cancel.cancel());

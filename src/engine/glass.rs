@@ -122,11 +122,14 @@ impl Engine {
         };
         let mut card = cards::line(self.desk(&heard.settings), "glass_announced", values);
         card.tone = crate::chat::card::Tone::Bad;
-        let own = std::iter::once(run.body.place.channel.clone());
-        let mut channels: Vec<String> = own.chain(heard.settings.break_glass.announce.iter().cloned()).collect();
-        channels.dedup();
+        let mut channels = vec![&run.body.place.channel];
+        for channel in &heard.settings.break_glass.announce {
+            if !channels.contains(&channel) {
+                channels.push(channel);
+            }
+        }
         for channel in channels {
-            let place = Place::channel(heard.settings.platform_of(&channel), &channel);
+            let place = Place::channel(heard.settings.platform_of(channel), channel);
             self.post(tx, &place, &card, Some(&heard.delivery)).await?;
         }
         Ok(())

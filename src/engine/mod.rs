@@ -5,6 +5,7 @@ mod alerts;
 mod anchor;
 mod answer;
 mod approve;
+mod beside;
 mod built_in;
 mod choice;
 mod deliver;
@@ -37,6 +38,7 @@ pub use built_in::explain;
 pub use record::{Event, InForce};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -52,6 +54,7 @@ use crate::domain::actor::Platform;
 use crate::domain::settings::Settings;
 use crate::executor::Tools;
 use crate::id::{DeliveryId, IncidentId, ReplicaId, RunId};
+use crate::secret::Secret;
 use crate::store::inbox::{Input, NewDelivery};
 use crate::store::wake::Wake;
 use crate::store::{Store, inbox};
@@ -89,10 +92,12 @@ pub struct Engine {
     /// Runbooks: swapped whole when the files change and are sound.
     pub catalog: ArcSwap<Catalog>,
     chats: BTreeMap<Platform, Arc<dyn Chat>>,
-    tools: Tools,
+    tools: ArcSwap<Tools>,
     wake: Wake,
     /// Steps that run in this process, and how to stop them.
     running: Mutex<BTreeMap<(RunId, usize), execute::Running>>,
+    /// Whether this process is about to end.
+    stopping: AtomicBool,
     /// Monitors that look in this process, and how to stop them.
     looking: Mutex<BTreeMap<String, CancellationToken>>,
     /// Steps of escalations that were said, by incident and digest.
@@ -102,8 +107,8 @@ pub struct Engine {
     /// The groups that are kept equal to who is on call.
     kept: keep_groups::Kept,
     tasks: TaskTracker,
-    /// Held while requests are taken and handled; true if some may be this replica's that it does not handle.
-    receiving: AsyncMutex<bool>,
+    /// What goes on beside the loops.
+    beside: beside::Beside,
     /// Held while messages are delivered; those whose fate is not written down yet.
     delivering: AsyncMutex<Vec<deliver::Sent>>,
 }
@@ -119,15 +124,16 @@ impl Engine {
             settings: ArcSwap::from_pointee(parts.settings),
             catalog: ArcSwap::from_pointee(parts.catalog),
             chats: parts.chats.into_iter().map(|chat| (chat.platform(), chat)).collect(),
-            tools: parts.tools,
+            tools: ArcSwap::from_pointee(parts.tools),
             wake: parts.wake,
             running: Mutex::default(),
+            stopping: AtomicBool::new(false),
             looking: Mutex::default(),
             escalated: Mutex::default(),
             roster: roster::Roster::default(),
             kept: keep_groups::Kept::default(),
             tasks: TaskTracker::new(),
-            receiving: AsyncMutex::default(),
+            beside: beside::Beside::default(),
             delivering: AsyncMutex::default(),
         })
     }
@@ -136,6 +142,14 @@ impl Engine {
     #[must_use]
     pub fn chat(&self, platform: Platform) -> Option<Arc<dyn Chat>> {
         self.chats.get(&platform).cloned()
+    }
+
+    /// Takes these secrets, too, out of whatever actions print and find from now on.
+    pub fn redact(&self, secrets: &[(String, Secret)]) {
+        let tools = self.tools.load_full();
+        let named = secrets.iter().map(|(name, secret)| (name.as_str(), secret));
+        let redactor = Arc::new(tools.redactor.knowing(named));
+        self.tools.store(Arc::new(Tools { redactor, ..(*tools).clone() }));
     }
 
     /// Stores a request durably, wakes who takes it, and gives the request's id: only now may it be acknowledged.

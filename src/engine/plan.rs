@@ -101,16 +101,19 @@ impl Engine {
     /// done; of an undo run, the facts of the run that it undoes.
     pub(super) async fn scope(&self, run: &Run, own: &[StepRun]) -> Result<Scope> {
         let mut facts = Map::new();
+        // What is taken back was done by that run, under its names.
+        let mut of = (run.id.clone(), run.body.by.id.clone());
         if let Some(undone) = &run.body.undo_of {
             let mut db = self.store.read().await?;
-            if runs::get(&mut db, undone).await?.is_some() {
-                add_facts(&mut facts, &steps::of_run(&mut db, undone).await?);
+            if let Some(undone) = runs::get(&mut db, undone).await? {
+                add_facts(&mut facts, &steps::of_run(&mut db, &undone.id).await?);
+                of = (undone.id, undone.body.by.id);
             }
         }
         add_facts(&mut facts, own);
         let given = (&run.body.args, run.body.env.as_deref());
-        let mut scope = self.scope_of(&run.body.runbook, given, &run.body.by.id);
-        scope.names["run"]["id"] = json!(run.id);
+        let mut scope = self.scope_of(&run.body.runbook, given, &of.1);
+        scope.names["run"]["id"] = json!(of.0);
         scope.names["steps"] = Value::Object(facts);
         Ok(scope)
     }
@@ -124,7 +127,7 @@ impl Engine {
         names.insert("env".to_owned(), json!(env.unwrap_or_default()));
         names.insert("values".to_owned(), Value::Object(pack::values(&book.values, over, env)));
         names.insert("run".to_owned(), json!({"by": by, "id": "dry-run"}));
-        Scope { names: Value::Object(names), tools: self.tools.naming(&pack::secrets(over, env)) }
+        Scope { names: Value::Object(names), tools: self.tools.load().naming(&pack::secrets(over, env)) }
     }
 }
 

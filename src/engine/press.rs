@@ -10,10 +10,10 @@ use super::answer::Heard;
 use super::post::stream_of;
 use crate::chat::card::{Card, Press};
 use crate::chat::cards;
-use crate::domain::actor::{Actor, Place};
+use crate::domain::actor::{Actor, Place, SERENO};
 use crate::domain::policy::{self, Ask};
 use crate::domain::run::{Run, RunState};
-use crate::domain::runbook::Args;
+use crate::domain::runbook::{Args, Effect};
 use crate::domain::sentence::sentence;
 use crate::domain::settings::Settings;
 use crate::domain::step::{Hold, Outcome, Report, StepEvent, StepRun, StepState};
@@ -210,7 +210,8 @@ impl Engine {
         state: StepState,
     ) -> Result<Option<(Run, StepRun)>> {
         let (run, position) = at;
-        let (run, step) = (runs::get(tx, run).await?, steps::get(tx, run, position).await?);
+        // The run's row first: of two who press at once the second one sees what the first did.
+        let (run, step) = (runs::take(tx, run).await?, steps::get(tx, run, position).await?);
         match (run, step) {
             (Some(run), Some(step)) if step.state == state && run.state == RunState::Active => Ok(Some((run, step))),
             _ => self.tell(tx, heard, "step_moved_on", context! {}).await.map(|()| None),
@@ -227,14 +228,24 @@ fn public_place(message: &Message, settings: &Settings) -> Place {
     Place { platform: settings.platform_of(&place.channel), ..place }
 }
 
-/// Whether they may run what this run runs.
+/// Whether they may run what this run runs. What a schedule started nobody may have been allowed to ask for, or not in the
+/// channel that hears of it: it is for whoever may run it anywhere, and for those who approve its changes.
 pub(super) fn may_run(heard: &Heard, run: &Run) -> bool {
+    let nobodys = run.body.by.id == SERENO;
+    if nobodys {
+        let env = run.body.env.as_deref();
+        let rule =
+            policy::approval_for(&run.body.runbook, Effect::Destroy, env, &heard.settings.approval_defaults(env));
+        if rule.is_some_and(|rule| heard.actor.holds_any(&rule.roles)) {
+            return true;
+        }
+    }
     let ask = Ask {
         actor: &heard.actor,
         runbook: &run.body.runbook,
         args: Some(&run.body.args),
         env: run.body.env.as_deref(),
-        channel: Some(&run.body.place.channel),
+        channel: (!nobodys).then_some(run.body.place.channel.as_str()),
     };
     policy::authorize(ask).is_ok()
 }

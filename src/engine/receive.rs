@@ -9,8 +9,10 @@ use futures_util::{FutureExt, StreamExt};
 use minijinja::context;
 
 use super::Engine;
+use super::beside::Lane;
 use crate::chat::cards;
 use crate::domain::actor::{Actor, Place};
+use crate::id::ReplicaId;
 use crate::store::inbox::{Delivery, DeliveryState, Input};
 use crate::store::{Result, inbox};
 
@@ -28,43 +30,54 @@ const ATTEMPTS: u32 = 5;
 impl Engine {
     /// Handles what is in the inbox; gives how many requests it took.
     pub(super) async fn receive(self: &Arc<Self>) -> Result<usize> {
-        // Held to the end: what is this replica's in the database now, it does not handle.
-        let mut unsure = self.receiving.lock().await;
-        let left = if *unsure { self.give_back_all().await } else { Ok(()) };
+        let Some(mut lane) = self.beside.lane() else { return Ok(0) };
+        let engine = Arc::clone(self);
+        let batch = async move {
+            let taken = engine.receive_on(&mut lane).await;
+            engine.beside.free(lane);
+            taken
+        };
+        self.beside(batch).await.unwrap_or(Ok(1))
+    }
+
+    /// Handles a batch.
+    async fn receive_on(self: &Arc<Self>, lane: &mut Lane) -> Result<usize> {
+        // What is the lane's in the database now, it does not handle.
+        let left = if lane.unsure { self.give_back_all(lane).await } else { Ok(()) };
         if let Err(error) = &left {
             tracing::warn!(%error, "requests could not be given back yet");
         }
-        *unsure = left.is_err();
+        lane.unsure = left.is_err();
         let now = self.clock.now();
         if !inbox::is_due(&mut self.store.read().await?, now).await? {
             return Ok(0);
         }
-        *unsure = true;
+        lane.unsure = true;
         let mut tx = self.store.begin().await?;
-        let deliveries = inbox::claim(&mut tx, &self.replica, now, now.after(LEASE), BATCH).await?;
+        let deliveries = inbox::claim(&mut tx, &lane.owner, now, now.after(LEASE), BATCH).await?;
         // Also when another replica was faster: a transaction that is dropped costs its connection.
         tx.commit().await?;
         if deliveries.is_empty() {
-            *unsure = left.is_err();
+            lane.unsure = left.is_err();
             return Ok(0);
         }
         fail::fail_point!("engine.after_claim");
-        let count = deliveries.len();
+        let (count, owner) = (deliveries.len(), &lane.owner);
         let settled = futures_util::stream::iter(deliveries)
-            .map(|delivery| self.handle_or_give_back(delivery))
+            .map(|delivery| self.handle_or_give_back(delivery, owner))
             .buffer_unordered(SIDE_BY_SIDE)
             .fold(true, async |all, settled| all && settled)
             .await;
-        *unsure = left.is_err() || !settled;
+        lane.unsure = left.is_err() || !settled;
         self.wake.wake();
         Ok(count)
     }
 
-    /// Gives back what the database says is this replica's: the answer to its claim was lost, or it was away when the
+    /// Gives back what the database says is the lane's: the answer to its claim was lost, or it was away when the
     /// request was to be given back.
-    async fn give_back_all(&self) -> Result<()> {
+    async fn give_back_all(&self, lane: &Lane) -> Result<()> {
         let mut tx = self.store.begin().await?;
-        let count = inbox::release_all(&mut tx, &self.replica, self.clock.now(), REST).await?;
+        let count = inbox::release_all(&mut tx, &lane.owner, self.clock.now(), REST).await?;
         tx.commit().await?;
         if count > 0 {
             tracing::info!(count, "requests were given back after an error of the database");
@@ -73,7 +86,7 @@ impl Engine {
     }
 
     /// False if it could not be given back, either.
-    async fn handle_or_give_back(self: &Arc<Self>, delivery: Delivery) -> bool {
+    async fn handle_or_give_back(self: &Arc<Self>, delivery: Delivery, owner: &ReplicaId) -> bool {
         // A request that makes us panic must not take the process with it, again after every restart.
         let handled = AssertUnwindSafe(self.handle(&delivery)).catch_unwind().await;
         let error = match handled {
@@ -83,7 +96,7 @@ impl Engine {
         };
         tracing::error!(delivery = %delivery.id, attempt = delivery.attempt, %error, "a request could not be handled");
         let back = if delivery.attempt < ATTEMPTS {
-            self.give_back(&delivery).await
+            self.give_back(&delivery, owner).await
         } else {
             self.give_up(&delivery, &error).await
         };
@@ -125,10 +138,10 @@ impl Engine {
         tx.commit().await
     }
 
-    async fn give_back(&self, delivery: &Delivery) -> Result<()> {
+    async fn give_back(&self, delivery: &Delivery, owner: &ReplicaId) -> Result<()> {
         let pause = Duration::from_secs(1 << delivery.attempt.min(5));
         let mut tx = self.store.begin().await?;
-        inbox::release(&mut tx, &self.replica, &delivery.id, self.clock.now().after(pause)).await?;
+        inbox::release(&mut tx, owner, &delivery.id, self.clock.now().after(pause)).await?;
         tx.commit().await
     }
 

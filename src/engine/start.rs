@@ -111,11 +111,12 @@ impl Engine {
         Ok(false)
     }
 
-    /// What a run locks: what its runbook says, or the runbook in its environment; nothing when it only reads.
+    /// What a run locks: what its runbook says, or the runbook in its environment; nothing when it only reads. One that
+    /// says a lock and starts other runbooks holds it for all of them, also where it does nothing else.
     fn lock_key(&self, start: &Start) -> Option<String> {
         let Request { book, args, env } = &start.request;
-        let reads = start.cause == Cause::Diagnosis || !book.steps.iter().any(|step| step.effect > Effect::Read);
-        if reads {
+        let changes = |step: &Step| step.effect > Effect::Read || (book.lock.is_some() && step.action == "run");
+        if start.cause == Cause::Diagnosis || !book.steps.iter().any(changes) {
             return None;
         }
         let scope = self.scope_of(book, (args, env.as_deref()), &start.by.id);
@@ -145,6 +146,8 @@ impl Engine {
         match view.approval {
             Some((Approval { state: ApprovalState::Pending, .. }, _)) | None => Ok(()),
             Some((over, votes)) => match &over.body.call {
+                // Of a run that is over the call may be forgotten already.
+                Some(call) if messages::get(tx, call).await?.is_none() => Ok(()),
                 Some(call) => self.edit(tx, call, &cards::approval_over(desk, &run, over, votes)).await,
                 None => Ok(()),
             },

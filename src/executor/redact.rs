@@ -29,10 +29,16 @@ pub struct Redactor {
 impl Redactor {
     /// One that knows these secrets by name.
     pub fn new<'s>(secrets: impl Iterator<Item = (&'s str, &'s Secret)>) -> Self {
-        let mut patterns = Vec::new();
-        let mut labels = Vec::new();
+        Self::default().knowing(secrets)
+    }
+
+    /// One that knows these, too.
+    #[must_use]
+    pub fn knowing<'s>(&self, secrets: impl Iterator<Item = (&'s str, &'s Secret)>) -> Self {
+        let (mut patterns, mut labels) = (self.patterns.clone(), self.labels.clone());
         for (name, secret) in secrets {
-            let forms = forms(secret.reveal());
+            let mut forms = forms(secret.reveal());
+            forms.retain(|form| !patterns.contains(form));
             labels.resize(labels.len() + forms.len(), format!("[redacted {name}]"));
             patterns.extend(forms);
         }

@@ -1,11 +1,11 @@
-//! What every request passes on its way in, whose it is, and every answer on its way out: counted, worded where it is a refusal, and dressed in the headers that tell
-//! browsers what they must not do.
+//! What every request passes on its way in, whose it is, and every answer on its way out: counted, worded where it is a
+//! refusal, and dressed in the headers that tell browsers what they must not do.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State as Shared};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -48,9 +48,11 @@ async fn arrive(Shared(state): Shared<Arc<State>>, peer: Peer, mut request: Requ
 async fn leave(Shared(state): Shared<Arc<State>>, request: Request, next: Next) -> Response {
     let started = tokio::time::Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let method = request.method().as_str().to_owned();
+    let method = method_label(request.method());
     let for_people = is_page(request.uri().path()) && !wants_json(request.headers());
-    let page = for_people.then(|| (request.uri().path_and_query().map(ToString::to_string), request.headers().clone()));
+    // What was sent is not sent again by going there.
+    let target = request.uri().path_and_query().filter(|_| request.method() == Method::GET).map(ToString::to_string);
+    let page = for_people.then(|| (target, request.headers().clone()));
 
     let mut response = next.run(request).await;
     if let Some(fault) = response.extensions_mut().remove::<Fault>() {
@@ -66,10 +68,24 @@ async fn leave(Shared(state): Shared<Arc<State>>, request: Request, next: Next) 
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 
     let status = response.status().as_u16().to_string();
-    let labels = [("method", method), ("route", route), ("status", status)];
+    let labels = [("method", method.to_owned()), ("route", route), ("status", status)];
     metrics::counter!("sereno_http_requests_total", &labels).increment(1);
     metrics::histogram!("sereno_http_request_seconds", "route" => labels[1].1.clone()).record(started.elapsed());
     response
+}
+
+/// A method for the metrics. Anybody may make up others, and each would be a series that stays.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
 }
 
 /// Whether people look there with a browser.

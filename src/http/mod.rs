@@ -26,6 +26,7 @@ use axum::Router;
 use governor::{DefaultKeyedRateLimiter, Quota};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::chat::console::Console;
@@ -77,6 +78,8 @@ pub struct State {
     metrics: PrometheusHandle,
     sources: DefaultKeyedRateLimiter<String>,
     guard: guard::Guard,
+    /// What bodies of senders who are not known yet may hold together.
+    unproved: Semaphore,
     /// Whose word on where a request comes from counts.
     proxies: Vec<ipnet::IpNet>,
     limits: Limits,
@@ -104,6 +107,7 @@ impl State {
             metrics,
             sources: DefaultKeyedRateLimiter::keyed(quota),
             guard: guard::Guard::default(),
+            unproved: Semaphore::new(body::UNPROVED),
             proxies: config.trusted_proxies.clone(),
             limits,
             stopping: CancellationToken::new(),

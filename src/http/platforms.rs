@@ -1,5 +1,5 @@
-//! The doors of chat platforms that send requests: `POST /slack/<door>`. The body is bounded before anything else; who
-//! sent it, and what it means, is the platform's business.
+//! The doors of chat platforms that send requests: `POST /slack/<door>`. Who sent it, and what it means, is the platform's
+//! business; its body is bounded, and read only if the head may be the platform's.
 
 use std::sync::Arc;
 
@@ -31,13 +31,19 @@ async fn knock(
 ) -> Result<Response, Fault> {
     let chat = state.engine.chat(platform).ok_or(Fault::Missing)?;
     let (head, body) = request.into_parts();
-    let body = body::read(&state, body, KNOCK_BYTES).await?;
     let text = |value: &axum::http::HeaderValue| value.to_str().map(str::to_owned).ok();
     let headers: Vec<(String, String)> =
         head.headers.iter().filter_map(|(name, value)| Some((name.to_string(), text(value)?))).collect();
     let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let house: Arc<dyn House> = state.engine.clone();
-    let answer = chat.knock(house, Knock { door: &door, headers: &headers, body: &body }).await;
+    let head = Knock { door: &door, headers: &headers, body: &[] };
+    let answer = match chat.turn_away(head) {
+        Some(answer) => answer,
+        None => {
+            let body = body::read_unproved(&state, body, KNOCK_BYTES).await?;
+            let house: Arc<dyn House> = state.engine.clone();
+            chat.knock(house, Knock { body: &body, ..head }).await
+        }
+    };
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     Ok(match answer.json {
         Some(json) => (status, axum::Json(json)).into_response(),

@@ -13,7 +13,7 @@ use minijinja::context;
 use serde::Deserialize;
 
 use super::access::{self, COOKIE};
-use super::body::Form;
+use super::body::ShortForm;
 use super::fault::Fault;
 use super::serve::Peer;
 use super::{State, pages, view};
@@ -48,7 +48,7 @@ async fn sign_in(
     Shared(state): Shared<Arc<State>>,
     peer: Peer,
     headers: HeaderMap,
-    form: Form,
+    form: ShortForm,
 ) -> Result<Response, Fault> {
     let settings = state.engine.settings.load_full();
     if !access::is_ours(&headers, &settings.public_url, true) {

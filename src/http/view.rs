@@ -96,6 +96,8 @@ pub(super) struct CardView {
     pub link: Option<String>,
     /// When it was first said, RFC 3339.
     pub at: String,
+    /// Its place in the order of all messages.
+    pub seq: i64,
     /// Grows with every edit of this message.
     pub version: i64,
     /// Grows with every change of any message.
@@ -138,6 +140,7 @@ impl CardView {
             footer: card.footer,
             link: card.link.filter(|link| is_our_path(link)),
             at: message.at.to_string(),
+            seq: message.seq,
             version: message.version,
             revision: message.revision,
             reply_to: message.reply_to.map(|id| id.to_string()),

@@ -35,10 +35,11 @@ const TAKE_OVER: &str = "UPDATE inbox SET state = $1, owner = NULL, due_at = 0 W
 const STATE: &str = "SELECT state FROM inbox WHERE id = $1";
 const COUNTS: &str = "SELECT state, COUNT(*) FROM inbox GROUP BY state ORDER BY state";
 
+const HANDLED_AFTER: &str = "SELECT input FROM inbox WHERE state IN ($1, $2) AND id > $3 ORDER BY id LIMIT $4";
 const DUE: &str = "SELECT COUNT(*) FROM (SELECT id FROM inbox WHERE state IN ($1, $2) AND due_at <= $3 LIMIT 1) AS due";
 
 pub(super) const STATEMENTS: &[&str] =
-    &[ACCEPT, DUE, CLAIM, LEASE_OVER, FINISH, RELEASE, RELEASE_ALL, TAKE_OVER, STATE, COUNTS];
+    &[ACCEPT, DUE, HANDLED_AFTER, CLAIM, LEASE_OVER, FINISH, RELEASE, RELEASE_ALL, TAKE_OVER, STATE, COUNTS];
 
 /// What came in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -250,6 +251,16 @@ pub async fn take_over(tx: &mut Tx, by: &ReplicaId) -> Result<()> {
 /// The database's.
 pub async fn state(db: &mut Db, id: &DeliveryId) -> Result<Option<DeliveryState>> {
     fetch_optional!(db, (String,), STATE, id.as_str())?.map(|(state,)| word(&state)).transpose()
+}
+
+/// Up to `limit` requests that came after this one and that somebody has begun to handle, or has handled.
+///
+/// # Errors
+/// The database's.
+pub async fn handled_after(db: &mut Db, id: &DeliveryId, limit: i64) -> Result<Vec<Input>> {
+    let (done, taken) = (DeliveryState::Done.as_str(), DeliveryState::Taken.as_str());
+    let rows = fetch_all!(db, (String,), HANDLED_AFTER, done, taken, id.as_str(), limit)?;
+    rows.into_iter().map(|(input,)| Ok(serde_json::from_str(&input)?)).collect()
 }
 
 /// How many requests are in each state, for health, metrics and `doctor`.

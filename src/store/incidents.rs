@@ -30,8 +30,11 @@ const OPEN: &str = concat!(
     RETURNING ",
     columns!()
 );
-const OF_GROUP: &str = select!("WHERE group_key = $1 AND resolved_at IS NULL");
+// These two change nothing; what they give stays as it is until the commit.
+const OF_GROUP: &str =
+    concat!("UPDATE incidents SET state = state WHERE group_key = $1 AND resolved_at IS NULL RETURNING ", columns!());
 const GET: &str = select!("WHERE id = $1");
+const TAKE: &str = concat!("UPDATE incidents SET state = state WHERE id = $1 RETURNING ", columns!());
 const UPDATE: &str = "UPDATE incidents
     SET state = $1, severity = $2, acknowledged_at = $3, resolved_at = $4, body = $5
     WHERE id = $6 AND state = $7";
@@ -59,7 +62,7 @@ const UPSERT_ALERT: &str = "INSERT INTO alerts
 const ALERTS: &str = "SELECT body FROM alerts WHERE incident = $1 ORDER BY position, arrived_at";
 
 pub(super) const STATEMENTS: &[&str] =
-    &[OPEN, OF_GROUP, GET, UPDATE, UNRESOLVED, BETWEEN, TALLIES, OF_THREAD, UPSERT_ALERT, ALERTS];
+    &[OPEN, OF_GROUP, GET, TAKE, UPDATE, UNRESOLVED, BETWEEN, TALLIES, OF_THREAD, UPSERT_ALERT, ALERTS];
 
 row!(Row {
     id: String,
@@ -114,12 +117,12 @@ pub async fn open(tx: &mut Tx, incident: &Incident) -> Result<(Incident, bool)> 
     Ok((open, new))
 }
 
-/// The open incident of a group.
+/// The open incident of a group; its row is this transaction's until it ends.
 ///
 /// # Errors
 /// The database's.
-pub async fn of_group(db: &mut Db, group_key: &str) -> Result<Option<Incident>> {
-    fetch_optional!(db, Row, OF_GROUP, group_key)?.map(Incident::try_from).transpose()
+pub async fn of_group(tx: &mut Tx, group_key: &str) -> Result<Option<Incident>> {
+    fetch_optional!(tx, Row, OF_GROUP, group_key)?.map(Incident::try_from).transpose()
 }
 
 /// One incident.
@@ -128,6 +131,14 @@ pub async fn of_group(db: &mut Db, group_key: &str) -> Result<Option<Incident>> 
 /// The database's.
 pub async fn get(db: &mut Db, id: &IncidentId) -> Result<Option<Incident>> {
     fetch_optional!(db, Row, GET, id.as_str())?.map(Incident::try_from).transpose()
+}
+
+/// One incident, whose row is this transaction's until it ends.
+///
+/// # Errors
+/// The database's.
+pub async fn take(tx: &mut Tx, id: &IncidentId) -> Result<Option<Incident>> {
+    fetch_optional!(tx, Row, TAKE, id.as_str())?.map(Incident::try_from).transpose()
 }
 
 /// Writes an incident's state, severity, times and body if it still is in state `from`; false if it is not.

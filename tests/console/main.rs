@@ -6,6 +6,7 @@
 mod browser;
 #[path = "../support/install.rs"]
 mod install;
+mod live_view;
 #[path = "../support/program.rs"]
 mod program;
 #[path = "../support/mod.rs"]

@@ -125,6 +125,42 @@ async fn terraform_ends_its_work_and_saves_it_when_its_time_is_up() {
     assert!(install.path("infra/made").exists() && install.path("infra/saved").exists());
 }
 
+/// A change with its way back, and a long look after it that would call for that.
+const LOOKED_AFTER: &str = "name: ship\nsummary: Ships\nenvironments: [dev]\nallow: [{ roles: [operator] }]\nsteps:
+  - id: ship
+    title: Ship it
+    action: shell
+    effect: change
+    with: { argv: [/bin/sh, \"DIR/effect.sh\", shipped, dev] }
+    undo: { title: Take it back, action: shell, with: { argv: [/bin/sh, \"DIR/effect.sh\", back, dev] } }
+  - id: look
+    title: Look at it
+    action: shell
+    effect: read
+    with: { argv: [/bin/sh, \"DIR/slow.sh\"] }
+    timeout: 60s
+    on_fail: undo
+";
+
+#[tokio::test]
+async fn a_look_that_a_polite_end_cut_short_takes_nothing_back() {
+    let install = Install::new();
+    install.write("commands/ops/ship.yaml", LOOKED_AFTER);
+    let mut server = install.serve().await;
+    install.sereno(&["say", "--as", "ana", "#infra", "/ops ship dev", "--wait", "0s"]).await;
+    eventually("the look", async || (!install.read("slow").is_empty()).then_some(())).await;
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.ended(Duration::from_secs(15)).await, Some(0), "{}", server.log());
+    install.write("release", "");
+    let server = install.serve().await;
+    let card = eventually("the end of the run", async || {
+        newest(&install).await.filter(|card| card["state"] == "done" || card["state"] == "failed")
+    })
+    .await;
+    assert_eq!((card["state"].as_str(), install.effects()), (Some("done"), vec!["shipped dev".to_owned()]), "{card:#}");
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_change_that_was_cut_off_is_unknown_and_never_starts_again_by_itself() {
     let install = Install::new();

@@ -91,6 +91,11 @@ async fn a_hangup_reads_the_configuration_again() {
     let known = async |token: &str| http().get(&me).bearer_auth(token).send().await.unwrap().status().is_success();
     eventually("leo's new token", async || known("new-token").await.then_some(())).await;
     assert!(!known(&token("leo")).await, "the old one is nobody's");
+    // Neither is shown: not the one that came, nor the one that was.
+    install.write("state", "all is well: leo-token new-token\n");
+    let [card] = install.say("ana", "/ops health prod").await.try_into().unwrap();
+    let told = format!("{card} {:?}", install.thread(&card).await);
+    assert!(told.contains("[redacted token of leo] [redacted token of leo]"), "{told}");
 
     install.configure("roles: [operator]", "roles: [nobody-holds-this]");
     server.signal(Signal::SIGHUP);

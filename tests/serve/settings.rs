@@ -43,7 +43,12 @@ async fn every_key_can_come_from_the_environment_and_every_secret_from_a_file() 
 
 #[tokio::test]
 async fn an_empty_secret_keeps_it_from_starting() {
-    for (from, to) in [("\"hook-secret\"", "\"\""), ("\"ana-token\"", "\"\""), ("\"hook-secret\"", "\"  \"")] {
+    for (from, to) in [
+        ("\"hook-secret\"", "\"\""),
+        ("\"ana-token\"", "\"\""),
+        ("\"hook-secret\"", "\"  \""),
+        ("\"hook-secret\"", "\"secret\""),
+    ] {
         let install = Install::new();
         install.configure(from, to);
         let said = install.sereno(&["serve"]).await;

@@ -83,7 +83,7 @@ async fn a_script_hears_that_all_is_well_only_when_it_is() {
     assert_eq!((said.code, said.cards()[0]["state"].as_str()), (1, Some("cancelled")), "{said:#?}");
     let said = asked(&install, LONG, "1s").await;
     assert!(said.code == 1 && said.err.contains("--wait"), "it is not over: {said:#?}");
-    for word in ["help", "runs", "locks", "monitors", "approvals", "incidents", "plan book dev", "why book dev"] {
+    for word in ["help", "runs", "locks", "monitors", "approvals", "incidents", "plan book dev", "why ana book dev"] {
         let said = install.sereno(&["run", word, "--as", "ana"]).await;
         assert_eq!(said.code, 0, "{word}: {said:#?}");
     }

@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use sereno::id::ReplicaId;
-use sereno::store::inbox;
-
 use crate::approvals::{program, world};
 use crate::books::ALL;
 use crate::harness::{Heard, Story, only, story_on};
@@ -113,9 +110,7 @@ async fn a_look_that_is_lost_again_and_again_is_not_repeated_for_ever() {
 /// A press that a replica took with it, and that comes back once its lease is over.
 async fn presses_and_is_not_heard(s: &Story, who: &'static str, card: &Heard, button: &str) {
     s.person(who).clicks(card, button, &[]).await;
-    let (mut tx, now) = (s.database.begin().await.unwrap(), s.clock.now());
-    inbox::claim(&mut tx, &ReplicaId::new(), now, now.after(Duration::from_secs(30)), 10).await.unwrap();
-    tx.commit().await.unwrap();
+    s.loses_what_came().await;
     s.clock.forward(Duration::from_secs(1));
 }
 

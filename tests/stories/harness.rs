@@ -15,8 +15,8 @@ use sereno::config::Config;
 use sereno::domain::actor::{Place, Platform};
 use sereno::engine::{Engine, Parts};
 use sereno::executor::Tools;
-use sereno::id::{DeliveryId, MessageId};
-use sereno::store::inbox::Input;
+use sereno::id::{DeliveryId, MessageId, ReplicaId};
+use sereno::store::inbox::{self, Input};
 use sereno::store::messages::{self, Message};
 use sereno::store::wake::Wake;
 
@@ -280,8 +280,14 @@ impl Story {
         self.engine.settings.store(Arc::new(settings));
     }
 
-    /// An alert of Alertmanager's arrives.
+    /// An alert of Alertmanager's arrives, and is handled.
     pub async fn alert(&self, name: &str, severity: &str, firing: bool) {
+        self.stores_alert(name, severity, firing).await;
+        self.settles().await;
+    }
+
+    /// An alert of Alertmanager's arrives.
+    pub async fn stores_alert(&self, name: &str, severity: &str, firing: bool) {
         let at = self.clock.now().to_string();
         let since = {
             let mut alerts = self.alerts.lock().unwrap();
@@ -302,7 +308,13 @@ impl Story {
         });
         let input = Input::Hook { hook: "alertmanager".into(), body: body.to_string() };
         self.engine.accept(format!("hook:{}", DeliveryId::new()), input).await.unwrap();
-        self.settles().await;
+    }
+
+    /// A replica takes what is in the inbox with it when it dies; its lease holds for half a minute.
+    pub async fn loses_what_came(&self) {
+        let (mut tx, now) = (self.database.begin().await.unwrap(), self.clock.now());
+        inbox::claim(&mut tx, &ReplicaId::new(), now, now.after(Duration::from_secs(30)), 10).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     /// The audit trail is whole.

@@ -1,5 +1,7 @@
 //! Alerts and incidents: the thread that opens itself.
 
+use std::time::Duration;
+
 use crate::approvals::world;
 use crate::books::ALL;
 use crate::harness::{only, story, story_on};
@@ -78,6 +80,26 @@ async fn the_same_alert_again_changes_nothing_and_a_new_one_joins() {
         s.alert("ServiceDown", "warning", false).await;
         s.alert("ServiceDown", "warning", true).await;
         assert_eq!(s.channel("#infra").await.len(), 3, "after its end it is a new incident");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_that_its_own_end_overtook_does_not_stay_open() {
+    story_on(CONSOLE, ALL, async |s| {
+        world(s);
+        s.stores_alert("ServiceDown", "critical", true).await;
+        s.loses_what_came().await;
+        s.alert("ServiceDown", "critical", false).await;
+        assert_eq!(s.channel("#infra").await.len(), 0, "nothing is open that could be closed");
+        s.waits(Duration::from_secs(31)).await;
+        let told = only(s.channel("#infra").await);
+        assert_eq!(told.card.state, "resolved", "{}", told.card.text());
+        // One that has not ended is open, however late it comes.
+        s.stores_alert("DiskFull", "critical", true).await;
+        s.loses_what_came().await;
+        s.waits(Duration::from_secs(31)).await;
+        assert_eq!(s.channel("#infra").await.last().unwrap().card.state, "open");
     })
     .await;
 }

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod books;
+mod combined;
 mod crash;
 mod harness;
 mod incidents;

@@ -291,10 +291,10 @@ async fn a_checklist_waits_asks_runs_another_runbook_and_notes() {
     story(ALL, async |s| {
         world(s);
         let card = only(s.person("ana").says("#infra", "/ops shift dev").await);
-        assert_eq!(card.card.state, "holding");
+        assert_eq!(card.card.state, "waiting");
         s.waits(minutes(9)).await;
         let waiting = s.message(&card.id).await;
-        assert_eq!(waiting.card.state, "holding");
+        assert_eq!(waiting.card.state, "waiting");
         assert!(!waiting.buttons().contains(&"check"), "it still waits: {}", waiting.card.text());
         s.waits(minutes(1)).await;
         let card = s.message(&card.id).await;

@@ -112,6 +112,11 @@ impl Browser {
         self.ask(Method::GET, "url", None).await.as_str().unwrap().to_owned()
     }
 
+    /// Forgets every cookie, as when a session is over.
+    pub async fn forgets(&self) {
+        self.ask(Method::DELETE, "cookie", None).await;
+    }
+
     /// Runs a script in the page; what it returns.
     pub async fn eval(&self, script: &str) -> Value {
         self.ask(Method::POST, "execute/sync", Some(json!({"script": script, "args": []}))).await

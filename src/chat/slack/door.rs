@@ -40,11 +40,18 @@ impl Guard {
         Self { secret, told: Seldom::default() }
     }
 
-    /// Answers a request.
-    pub async fn knock(&self, inbound: &Inbound, clock: &Clock, knock: Knock<'_>) -> Answer {
+    /// Answers a request whose head cannot be one of Slack's.
+    pub fn turn_away(&self, clock: &Clock, knock: &Knock<'_>) -> Option<Answer> {
         if !matches!(knock.door, "commands" | "interactions" | "events") {
-            return Answer::status(404);
+            return Some(Answer::status(404));
         }
+        let why = signed(clock.now(), knock).err()?;
+        self.tell(&why, clock.steady(), knock.door);
+        Some(Answer::status(401))
+    }
+
+    /// Answers a request that was not turned away.
+    pub async fn knock(&self, inbound: &Inbound, clock: &Clock, knock: Knock<'_>) -> Answer {
         if let Err(why) = verify(&self.secret, clock.now(), &knock) {
             self.tell(&why, clock.steady(), knock.door);
             return Answer::status(401);
@@ -131,8 +138,9 @@ pub(super) fn came_again(reason: &str) {
     metrics::counter!("sereno_slack_retries_total", "reason" => reason).increment(1);
 }
 
-/// Whether this is signed with our secret, over these very bytes, in the last minutes; or why not.
-fn verify(secret: &Secret, now: Timestamp, knock: &Knock<'_>) -> Result<(), Unsigned> {
+/// What a request's head says of its signature, if it can be one of the last minutes: the stamp as it is signed, and the
+/// signature.
+fn signed<'k>(now: Timestamp, knock: &Knock<'k>) -> Result<(&'k str, [u8; 32]), Unsigned> {
     let stamp = header(knock, "x-slack-request-timestamp").ok().flatten().ok_or(Unsigned::Malformed)?;
     let signature = header(knock, "x-slack-signature").ok().flatten().ok_or(Unsigned::Malformed)?;
     let at = seconds(stamp).ok_or(Unsigned::Malformed)?;
@@ -141,6 +149,12 @@ fn verify(secret: &Secret, now: Timestamp, knock: &Knock<'_>) -> Result<(), Unsi
         return Err(Unsigned::NotNow(away));
     }
     let signature = signature.strip_prefix("v0=").and_then(bytes).ok_or(Unsigned::Malformed)?;
+    Ok((stamp, signature))
+}
+
+/// Whether this is signed with our secret, over these very bytes, in the last minutes; or why not.
+fn verify(secret: &Secret, now: Timestamp, knock: &Knock<'_>) -> Result<(), Unsigned> {
+    let (stamp, signature) = signed(now, knock)?;
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.reveal().as_bytes());
     let signed = [b"v0:", stamp.as_bytes(), b":", knock.body].concat();
     hmac::verify(&key, &signed, &signature).map_err(|_| Unsigned::Otherwise)

@@ -100,6 +100,13 @@ impl Chat for Slack {
         tokio::join!(listen, inbound.keep_homes(&stop));
     }
 
+    fn turn_away(&self, knock: Knock<'_>) -> Option<Answer> {
+        match &self.guard {
+            Some(guard) => guard.turn_away(&self.clock, &knock),
+            None => Some(Answer::status(404)),
+        }
+    }
+
     async fn knock(&self, house: Arc<dyn House>, knock: Knock<'_>) -> Answer {
         match &self.guard {
             Some(guard) => guard.knock(&self.inbound(house), &self.clock, knock).await,

@@ -10,6 +10,9 @@ use super::Check;
 use crate::config::written::{Hidden, Source};
 use crate::secret::Secret;
 
+/// Shorter ones are no secrets, in characters.
+const LEAST: usize = 8;
+
 /// Shorter ones are warned about, in characters.
 const SHORTEST: usize = 16;
 
@@ -30,10 +33,12 @@ impl Check<'_> {
         }
     }
 
-    /// Warns of a secret that can be guessed.
+    /// Refuses a secret that is no secret, and warns of one that can be guessed.
     pub fn long_enough(&mut self, path: &[&str], secret: &Secret) {
         let length = secret.reveal().chars().count();
-        if length < SHORTEST {
+        if length < LEAST {
+            self.error(path, "no_secret_length", context! { key => path.join("."), length, least => LEAST });
+        } else if length < SHORTEST {
             self.findings.warn(path, "short_secret", context! { key => path.join("."), length, least => SHORTEST });
         }
     }

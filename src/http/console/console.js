@@ -34,10 +34,17 @@
 
   const nearEnd = () => window.innerHeight + window.scrollY > document.body.scrollHeight - 160;
   const toEnd = () => window.scrollTo({ top: document.body.scrollHeight });
-  // Whether somebody is filling in a form in there: what they typed is not taken away.
+  // Whether somebody is filling in a form in there, also one that they have left for a moment: what they typed is not
+  // taken away.
+  const FIELDS = "input:not([type=hidden]), textarea, select";
+  const changed = (field) => field.matches("select")
+    ? [...field.options].some((each) => each.selected !== each.defaultSelected)
+    : field.value !== field.defaultValue;
   const busy = (element) => {
     const active = document.activeElement;
-    return element.contains(active) && active.matches("input:not([type=hidden]), textarea, select");
+    if (element.contains(active) && active.matches(FIELDS)) return true;
+    const open = [...element.querySelectorAll("details[open]")].filter((each) => each.querySelector("form"));
+    return open.some((each) => each.contains(active) || [...each.querySelectorAll(FIELDS)].some(changed));
   };
 
   // One card at a time, so that changes arrive in their order; a card that changes twice is fetched once.
@@ -56,15 +63,10 @@
 
   async function bring(id, place) {
     const shown = document.getElementById("m-" + id);
-    if (shown?.matches(":active")) {
-      // A press in between: replaced now, the button would never hear of its end.
-      setTimeout(() => { due.set(id, place); work(); }, 200);
-      return;
-    }
-    if (shown && busy(shown)) {
-      shown.addEventListener("focusout", () => { due.set(id, place); setTimeout(work, 300); }, { once: true });
-      return;
-    }
+    // A press in between: replaced now, the button would never hear of its end.
+    const held = () => shown && (shown.matches(":active") || busy(shown));
+    const again = () => { setTimeout(() => { due.set(id, place); work(); }, 200); };
+    if (held()) return again();
     const belongs = log && log.dataset.channel === place.channel && log.dataset.thread === (place.thread || "");
     if (!shown && !belongs) return;
     const fresh = (await piece("/m/" + encodeURIComponent(id) + "/card"))?.querySelector("article");
@@ -72,7 +74,7 @@
     localize(fresh);
     const follow = nearEnd();
     if (shown) {
-      if (busy(shown) || shown.matches(":active")) { due.set(id, place); return; }
+      if (held()) return again();
       const focused = shown.contains(document.activeElement) && document.activeElement;
       shown.replaceWith(fresh);
       if (focused) {
@@ -81,8 +83,12 @@
         (same || fresh).focus({ preventScroll: true });
       }
     } else {
+      const shownNow = [...log.querySelectorAll("article")];
+      const after = (each) => Number(each.dataset.seq) > Number(fresh.dataset.seq);
+      // What is older than the whole page is no news, however lately it was edited.
+      if (shownNow.length && after(shownNow[0])) return;
       log.querySelector(".empty")?.remove();
-      log.append(fresh);
+      log.insertBefore(fresh, shownNow.find(after) || null);
     }
     if (follow) toEnd();
   }
@@ -99,7 +105,7 @@
     }
   }, 300);
   const refreshMain = later(async () => {
-    if (busy(main)) return;
+    if (busy(main)) return refreshMain();
     const open = new Set([...main.querySelectorAll("details")].flatMap((each, at) => (each.open ? [at] : [])));
     const fresh = (await piece(location.href))?.getElementById("main");
     if (!fresh) return;
@@ -140,9 +146,15 @@
     const stream = new EventSource("/api/v1/events?after=" + encodeURIComponent(body.dataset.after));
     let lost;
     stream.addEventListener("open", () => { clearTimeout(lost); connection.textContent = body.dataset.live; connection.dataset.state = "live"; });
-    stream.addEventListener("error", () => {
+    const say = (text) => { connection.textContent = text; connection.dataset.state = "lost"; };
+    stream.addEventListener("error", async () => {
       clearTimeout(lost);
-      lost = setTimeout(() => { connection.textContent = body.dataset.lost; connection.dataset.state = "lost"; }, 4000);
+      lost = setTimeout(say, 4000, body.dataset.lost);
+      // The browser tries again by itself only where nothing answered; where anything else did, it has given up.
+      if (stream.readyState !== EventSource.CLOSED) return;
+      const me = await fetch("/api/v1/me").catch(() => null);
+      if (me?.status === 401) { clearTimeout(lost); say(body.dataset.ended); return; }
+      setTimeout(() => { clearTimeout(lost); listen(); }, 3000 + 2000 * Math.random());
     });
     stream.addEventListener("card", (event) => {
       body.dataset.after = event.lastEventId;
