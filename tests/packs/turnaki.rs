@@ -94,7 +94,7 @@ async fn a_bad_lambda_goes_back_by_one_button_and_forward_again_by_another() {
         .tell_everywhere(async |s| {
             leads_to_six(&aws);
             let run = rolls_back(s, &aws).await;
-            comes_to(s, &run, "holding").await;
+            comes_to(s, &run, "waiting").await;
             assert_eq!(aws.alias_version(FUNCTION, "production"), "5");
             s.waits(minutes(5)).await;
             let over = comes_to(s, &run, "done").await;
@@ -122,7 +122,7 @@ async fn what_does_not_work_afterwards_goes_back_by_the_same_approval() {
         .tell_everywhere(async |s| {
             leads_to_six(&aws);
             let run = rolls_back(s, &aws).await;
-            comes_to(s, &run, "holding").await;
+            comes_to(s, &run, "waiting").await;
             assert_eq!(aws.alias_version(FUNCTION, "production"), "5");
             s.waits(minutes(1)).await;
             logs(s, &aws, "ERROR this one is bad as well");
@@ -154,7 +154,7 @@ async fn a_function_that_fails_goes_back_unless_somebody_moved_its_alias_meanwhi
 
             aws.behaves(FUNCTION, Behaviour::Echo);
             let run = asks(s, &format!("rollback {FUNCTION} production 5 dev")).await;
-            comes_to(s, &run, "holding").await;
+            comes_to(s, &run, "waiting").await;
             s.waits(minutes(1)).await;
             logs(s, &aws, "ERROR again");
             s.waits(minutes(4)).await;
@@ -162,7 +162,7 @@ async fn a_function_that_fails_goes_back_unless_somebody_moved_its_alias_meanwhi
             assert_eq!(aws.alias_version(FUNCTION, "production"), "6", "in dev it goes back as well");
 
             let run = rolls_back(s, &aws).await;
-            comes_to(s, &run, "holding").await;
+            comes_to(s, &run, "waiting").await;
             aws.alias(FUNCTION, "production", "7");
             s.waits(minutes(1)).await;
             logs(s, &aws, "ERROR and again");
