@@ -73,6 +73,11 @@ impl Engine {
             let card = cards::line(self.desk(&heard.settings), "nothing_to_undo", context! {});
             return self.aside(tx, heard, &card).await;
         }
+        // Of what was cut short nobody may be planned with a part.
+        if !runs::is_whole(tx, id).await? {
+            let card = cards::line(self.desk(&heard.settings), "undo_too_old", context! {});
+            return self.aside(tx, heard, &card).await;
+        }
         let undone = &run.body.runbook;
         let book = Runbook {
             name: format!("{}.undo", undone.name),

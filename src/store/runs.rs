@@ -1,6 +1,6 @@
 //! Runs. The body is JSON text; what is asked for by column has a column.
 
-use super::sql::{each, exec, fetch_all, fetch_optional, row, word};
+use super::sql::{count, each, exec, fetch_all, fetch_one, fetch_optional, row, word};
 use super::{Db, Result, StoreError, Tx};
 use crate::clock::Timestamp;
 use crate::domain::run::{Run, RunState};
@@ -19,12 +19,13 @@ const UPDATE: &str = "UPDATE runs SET state = $1, ended_at = $2, body = $3 WHERE
 // The update changes nothing; it makes the row this transaction's, and gives it as it is then.
 const TAKE: &str = "UPDATE runs SET state = state WHERE id = $1
     RETURNING id, state, lock_key, incident, created_at, ended_at, body";
+const KEPT: &str = "SELECT COUNT(*) FROM runs WHERE id = $1 AND outputs_kept";
 const OPEN: &str = select!("WHERE state = $1 OR state = $2 ORDER BY created_at, id");
 const LATEST: &str = select!("ORDER BY created_at DESC, id DESC LIMIT $1");
 const BETWEEN: &str = select!("WHERE created_at >= $1 AND created_at < $2 ORDER BY created_at, id");
 const OF_INCIDENT: &str = select!("WHERE incident = $1 ORDER BY created_at, id");
 
-pub(super) const STATEMENTS: &[&str] = &[INSERT, GET, UPDATE, TAKE, OPEN, LATEST, BETWEEN, OF_INCIDENT];
+pub(super) const STATEMENTS: &[&str] = &[INSERT, GET, UPDATE, TAKE, KEPT, OPEN, LATEST, BETWEEN, OF_INCIDENT];
 
 row!(Row {
     id: String,
@@ -97,6 +98,15 @@ pub async fn update(tx: &mut Tx, run: &Run, from: RunState) -> Result<bool> {
 /// The database's.
 pub async fn take(tx: &mut Tx, id: &RunId) -> Result<Option<Run>> {
     fetch_optional!(tx, Row, TAKE, id.as_str())?.map(Run::try_from).transpose()
+}
+
+/// Whether all of what a run's steps found is still there.
+///
+/// # Errors
+/// The database's.
+pub async fn is_whole(db: &mut Db, id: &RunId) -> Result<bool> {
+    let (kept,) = fetch_one!(db, (i64,), KEPT, id.as_str())?;
+    count::<i64>(kept).map(|kept| kept == 1)
 }
 
 /// Runs that are not over, oldest first.
