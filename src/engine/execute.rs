@@ -28,8 +28,16 @@ use crate::store::{Result, Tx, runs, steps};
 pub(super) const LEASE: Duration = Duration::from_secs(8);
 /// How often leases are renewed.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(2);
-/// Time beyond its own deadline after which an action is given up on.
+/// Time beyond its own deadline and its own grace after which an action is given up on.
 const GRACE: Duration = Duration::from_secs(15);
+
+/// What runs in this process.
+pub(super) struct Running {
+    /// Stops it.
+    pub(super) cancel: CancellationToken,
+    /// How long it may take to put its things in order then.
+    pub(super) grace: Duration,
+}
 
 impl Engine {
     /// Claims a ready step, writes its start, and only then runs it.
@@ -41,6 +49,10 @@ impl Engine {
         planned: Planned,
         actor: &str,
     ) -> Result<bool> {
+        // A plan that was slow is done only now: who ends begins nothing more.
+        if self.stopping.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
         let now = self.clock.now();
         let attempt = step.attempt;
         let Some(running) = step.state.next(StepEvent::Start, step.body.guarded) else { return Ok(false) };
@@ -78,8 +90,9 @@ impl Engine {
         let engine = Arc::clone(self);
         let cancel = CancellationToken::new();
         let place = (run.id.clone(), step.position);
-        self.lock_running().insert(place.clone(), cancel.clone());
         let timeout = Duration::from_secs(step.body.step.timeout);
+        let grace = planned.action.grace();
+        self.lock_running().insert(place.clone(), Running { cancel: cancel.clone(), grace });
         let (live, recent) = Live::watched();
         let cx = StepContext {
             tools: planned.tools,
@@ -94,7 +107,7 @@ impl Engine {
         self.tasks.spawn(async move {
             let shown = engine.show_live(&run, &step, recent);
             let effect = AssertUnwindSafe(executor::run(planned.action.as_ref(), &cx)).catch_unwind();
-            let outcome = match tokio::time::timeout(timeout + GRACE, effect).await {
+            let outcome = match tokio::time::timeout(timeout + grace + GRACE, effect).await {
                 Ok(Ok(outcome)) => outcome,
                 Ok(Err(_)) | Err(_) => Outcome::Unknown(Report::line(sentence!("card.no_answer"))),
             };
@@ -185,23 +198,25 @@ impl Engine {
 
     /// Stops a run's steps that run in this process.
     pub(super) fn stop_running(&self, run: &RunId) {
-        for ((of, _), cancel) in self.lock_running().iter() {
+        for ((of, _), running) in self.lock_running().iter() {
             if of == run {
-                cancel.cancel();
+                running.cancel.cancel();
             }
         }
     }
 
-    /// Stops everything that runs in this process: it is about to end.
-    pub(super) fn stop_all(&self) {
+    /// Stops everything that runs in this process, which is about to end. How long the slowest may take for that.
+    pub(super) fn stop_all(&self) -> Duration {
         self.stopping.store(true, Ordering::Relaxed);
-        self.lock_running().values().for_each(CancellationToken::cancel);
         self.lock_looking().values().for_each(CancellationToken::cancel);
+        let running = self.lock_running();
+        running.values().for_each(|running| running.cancel.cancel());
+        running.values().map(|running| running.grace).max().unwrap_or_default()
     }
 
     pub(super) fn lock_running(
         &self,
-    ) -> std::sync::MutexGuard<'_, std::collections::BTreeMap<(RunId, usize), CancellationToken>> {
+    ) -> std::sync::MutexGuard<'_, std::collections::BTreeMap<(RunId, usize), Running>> {
         self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -95,7 +95,7 @@ pub struct Engine {
     tools: ArcSwap<Tools>,
     wake: Wake,
     /// Steps that run in this process, and how to stop them.
-    running: Mutex<BTreeMap<(RunId, usize), CancellationToken>>,
+    running: Mutex<BTreeMap<(RunId, usize), execute::Running>>,
     /// Whether this process is about to end.
     stopping: AtomicBool,
     /// Monitors that look in this process, and how to stop them.

@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::Engine;
+use super::execute::Running;
 use crate::domain::actor::SERENO;
 use crate::domain::run::Run;
 use crate::domain::sentence::Sentence;
@@ -46,7 +47,8 @@ impl Engine {
         }
         let (engine, run, step) = (Arc::clone(self), run.id.clone(), step.clone());
         let place = (run.clone(), step.position);
-        self.lock_running().insert(place.clone(), cx.cancel.clone());
+        let looks = Running { cancel: cx.cancel.clone(), grace: Duration::ZERO };
+        self.lock_running().insert(place.clone(), looks);
         self.tasks.spawn(async move {
             let looks = executor::probe(action.as_ref(), &cx, WITHIN);
             let probe = async {

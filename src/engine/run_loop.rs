@@ -13,26 +13,38 @@ use crate::store::wake::{Listener, Wake};
 
 /// How often a loop looks without being woken.
 const POLL: Duration = Duration::from_secs(1);
-/// How long steps may take to end once the process must.
+/// How long steps may take to end once the process must, beside the grace that the slowest of them has.
 const DRAIN: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// Serves until `stop`; then stops what runs, and waits for its end.
     pub async fn run(self: &Arc<Self>, stop: CancellationToken) {
+        let work = async {
+            self.serve(&stop).await;
+            self.drain().await;
+        };
+        // To the very end: what still puts its things in order must not be taken for lost by another replica.
+        tokio::select! { () = work => {}, () = self.beat() => {} }
+    }
+
+    async fn serve(self: &Arc<Self>, stop: &CancellationToken) {
         let ear = || self.wake.listener();
-        let receive = self.looped("receive", self.wake.inbox_listener(), &stop, async |engine| engine.receive().await);
-        let drive = self.looped("drive", ear(), &stop, async |engine| engine.drive().await);
-        let deliver = self.looped("deliver", ear(), &stop, async |engine| engine.deliver().await);
+        let receive = self.looped("receive", self.wake.inbox_listener(), stop, async |engine| engine.receive().await);
+        let drive = self.looped("drive", ear(), stop, async |engine| engine.drive().await);
+        let deliver = self.looped("deliver", ear(), stop, async |engine| engine.deliver().await);
         // What is due by the clock is not due sooner because something was committed: nobody wakes this one.
-        let tick = self.looped("tick", Wake::default().listener(), &stop, async |engine| engine.tick().await);
-        let heartbeat = self.beat(&stop);
+        let tick = self.looped("tick", Wake::default().listener(), stop, async |engine| engine.tick().await);
         let house: Arc<dyn House> = self.clone();
         let live = self.chats.values().map(|chat| chat.live(house.clone(), stop.clone()));
         let live = futures_util::future::join_all(live);
-        tokio::join!(receive, drive, deliver, tick, heartbeat, live);
-        self.stop_all();
+        tokio::join!(receive, drive, deliver, tick, live);
+    }
+
+    /// Stops what runs. Most of it ends at once; what would leave things half-made has the time that it needs.
+    async fn drain(&self) {
+        let grace = self.stop_all();
         self.tasks.close();
-        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(DRAIN + grace, self.tasks.wait()).await.is_err() {
             tracing::warn!("steps were still running at the end; they will be shown as unknown");
         }
     }
@@ -59,12 +71,10 @@ impl Engine {
         }
     }
 
-    async fn beat(self: &Arc<Self>, stop: &CancellationToken) {
-        while !stop.is_cancelled() {
-            tokio::select! {
-                () = tokio::time::sleep(HEARTBEAT) => {}
-                () = stop.cancelled() => return,
-            }
+    /// Keeps the leases of what runs here, for ever.
+    async fn beat(&self) {
+        loop {
+            tokio::time::sleep(HEARTBEAT).await;
             if let Err(error) = self.heartbeat().await {
                 tracing::error!(%error, "leases could not be renewed");
             }

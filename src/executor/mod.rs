@@ -83,6 +83,12 @@ pub trait Action: Send + Sync {
         Vec::new()
     }
 
+    /// How long it may take, once it is told to end, to put its things in order: it is waited for that much longer, at its
+    /// deadline and when the process ends. For most a moment, which everybody has.
+    fn grace(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Does it. Called only after the start is in the journal; stops when the context is cancelled.
     async fn run(&self, cx: &StepContext) -> Outcome;
 
@@ -209,6 +215,20 @@ pub async fn aws_identity(tools: &Tools) -> Result<String, Sentence> {
     #[cfg(not(feature = "aws"))]
     {
         let _ = tools;
+        Err(sentence!("action.aws_left_out"))
+    }
+}
+
+/// Looks whether a program with this environment acts in this account of AWS.
+///
+/// # Errors
+/// When it does not, when that cannot be told, or when this program was built without AWS.
+async fn aws_account_is(wanted: &str, env: &BTreeMap<String, String>, tools: &Tools) -> Result<(), Sentence> {
+    #[cfg(feature = "aws")]
+    return aws::environment_is_in(wanted, env, tools).await;
+    #[cfg(not(feature = "aws"))]
+    {
+        let _ = (wanted, env, tools);
         Err(sentence!("action.aws_left_out"))
     }
 }

@@ -27,8 +27,6 @@ use super::output::Pipe;
 /// Where programs are looked for, and the `PATH` that they are given.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Between the polite signal and the one that cannot be ignored.
-const GRACE: Duration = Duration::from_secs(2);
 /// How long what is left of a group is waited for once its leader has ended, and again once it has been killed.
 const DRAIN: Duration = Duration::from_secs(1);
 /// How often a group without its leader is looked at.
@@ -49,8 +47,23 @@ pub struct Spec {
     pub env: BTreeMap<String, String>,
     /// What it reads; empty means nothing.
     pub stdin: Vec<u8>,
-    /// How long it may take to put its things in order once it has been told to end; two seconds without.
-    pub grace: Option<Duration>,
+    /// How it is told to end.
+    pub polite: Polite,
+}
+
+/// How a program and its group are told to end, before the signal that cannot be ignored.
+#[derive(Debug, Clone, Copy)]
+pub struct Polite {
+    /// What says so.
+    pub signal: Signal,
+    /// How long it may then take to put its things in order.
+    pub grace: Duration,
+}
+
+impl Default for Polite {
+    fn default() -> Self {
+        Self { signal: Signal::SIGTERM, grace: Duration::from_secs(2) }
+    }
 }
 
 /// How a program ended.
@@ -67,8 +80,8 @@ pub enum Ended {
 }
 
 /// Runs a program to its end and hands its output to `sink` as it comes. When its time is up, or when it is
-/// cancelled, the whole group gets SIGTERM, and SIGKILL two seconds later; when this future is dropped, SIGKILL at
-/// once. Nothing of the group outlives this call: what a program leaves running in the background has one second.
+/// cancelled, the whole group gets the polite signal of its [`Spec`], and SIGKILL after its grace; when this future is
+/// dropped, SIGKILL at once. Nothing of the group outlives this call: what a program leaves running in the background has one second.
 /// A daemon that must stay has to leave the group (`setsid`).
 ///
 /// # Errors
@@ -124,8 +137,8 @@ pub async fn run_fed(
             }
             () = cancel.cancelled(), if stopped.is_none() && status.is_none() => {
                 stopped = Some(Ended::Cancelled);
-                group.signal(Signal::SIGTERM);
-                alarm = Instant::now() + spec.grace.unwrap_or(GRACE);
+                group.signal(spec.polite.signal);
+                alarm = Instant::now() + spec.polite.grace;
             }
             () = sleep_until(alarm) => {
                 if killed {
@@ -133,8 +146,8 @@ pub async fn run_fed(
                 }
                 if stopped.is_none() && status.is_none() {
                     stopped = Some(Ended::TimedOut);
-                    group.signal(Signal::SIGTERM);
-                    alarm = Instant::now() + spec.grace.unwrap_or(GRACE);
+                    group.signal(spec.polite.signal);
+                    alarm = Instant::now() + spec.polite.grace;
                 } else {
                     killed = true;
                     group.signal(Signal::SIGKILL);

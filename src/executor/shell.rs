@@ -188,7 +188,7 @@ impl Shell {
                 Some(text) => text.reveal(tools)?.into_bytes(),
                 None => Vec::new(),
             },
-            grace: None,
+            ..Spec::default()
         })
     }
 

@@ -1,6 +1,8 @@
 //! `terraform` with the real program where it is installed, and everywhere with a strict stand-in that answers what the
 //! real one was recorded to say. What is read of plans and locks is tested beside the code, too.
 
+#[cfg(feature = "aws")]
+mod account;
 #[path = "../executor_support/mod.rs"]
 mod executor_support;
 mod real;

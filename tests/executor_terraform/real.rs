@@ -108,7 +108,7 @@ async fn a_workspace_is_chosen_for_one_step_and_not_for_others() {
     };
     assert_eq!((count("dev").await, count("prod").await), (json!(2), json!(0)));
     let facts = done(infra.run("workspaces", json!({})).await).facts;
-    assert_eq!((&facts["workspaces"], &facts["current"]), (&json!(["default", "dev", "prod"]), &json!("prod")));
+    assert_eq!((&facts["workspaces"], &facts["current"]), (&json!(["default", "dev", "prod"]), &json!("default")));
 }
 
 #[tokio::test]

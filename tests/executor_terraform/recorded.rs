@@ -20,13 +20,13 @@ impl Infra {
     }
 
     /// What the program was called with.
-    fn calls(&self) -> Vec<String> {
+    pub(crate) fn calls(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.path("calls")).unwrap();
         text.lines().map(str::to_owned).collect()
     }
 
     /// How often something was really applied.
-    fn applied(&self) -> usize {
+    pub(crate) fn applied(&self) -> usize {
         std::fs::read_to_string(self.path(".terraform/stand-in/applied")).unwrap_or_default().lines().count()
     }
 }
@@ -97,6 +97,13 @@ async fn what_the_program_reads_is_told_as_recorded() {
     done(infra.run("workspace_new", json!({"workspace": "dev"})).await);
     let facts = done(infra.run("workspaces", json!({"workspace": "dev"})).await).facts;
     assert_eq!((&facts["workspaces"], &facts["current"]), (&json!(["default", "dev"]), &json!("dev")));
+    assert_eq!(
+        done(infra.run("workspaces", json!({})).await).facts["current"],
+        "default",
+        "others work where they did"
+    );
+    let again = failed(infra.run("workspace_new", json!({"workspace": "dev"})).await);
+    assert!(again.output.unwrap().head.contains("already exists"));
     let dev = json!({"workspace": "dev"});
     let facts = done(infra.run("plan", dev.clone()).await).facts;
     done(infra.run("apply", json!({"workspace": "dev", "plan_file": facts["plan_file"]})).await);
@@ -134,6 +141,28 @@ async fn a_stale_lock_is_told_with_its_holder_and_taken_away() {
     assert_eq!(report.facts["who"], "ana@laptop");
     assert_eq!(done(infra.run("lock", json!({})).await).facts, json!({"locked": false}));
     assert!(infra.plan("force_unlock", unlock).await.unwrap_err().en().contains("nobody holds"));
+}
+
+#[tokio::test]
+async fn a_lock_that_was_not_given_back_does_not_hide_that_it_was_applied() {
+    for (broken, says) in [(false, "everything in the plan was applied"), (true, "part of it may be done")] {
+        let infra = Infra::playing("create").await;
+        let facts = done(infra.run("plan", json!({})).await).facts;
+        infra.write("kept", "");
+        if broken {
+            infra.write("broken", "");
+        }
+        let report = failed(infra.run("apply", json!({"plan_file": facts["plan_file"]})).await);
+        assert_eq!(infra.applied(), 1);
+        let line = report.line.en();
+        assert!(line.contains(says) && !line.contains("nothing was done"), "{line}");
+        assert!(line.contains("plan again") && line.contains("look"), "{line}");
+    }
+    // A look at the lock is a plan, which takes it.
+    let infra = Infra::playing("create").await;
+    infra.write("kept", "");
+    let line = failed(infra.run("lock", json!({})).await).line.en();
+    assert!(line.contains("could not give its lock back") && !line.contains("locked by"), "{line}");
 }
 
 #[tokio::test]
@@ -179,6 +208,34 @@ async fn an_apply_that_is_stopped_has_an_unknown_end_and_leaves_its_plan() {
     assert!(unknown(outcome).line.en().contains("cancelled"));
     let left: Vec<_> = std::fs::read_dir(infra.path(".terraform/sereno")).unwrap().flatten().collect();
     assert_eq!(left.len(), 1, "the copy that was applied is gone: {left:?}");
+}
+
+#[tokio::test]
+async fn an_apply_that_is_told_to_end_lets_its_providers_finish_and_saves_what_they_made() {
+    // By a person, and by its deadline.
+    for cancelled in [true, false] {
+        let infra = Infra::playing("create").await;
+        let facts = done(infra.run("plan", json!({})).await).facts;
+        let with = json!({"plan_file": facts["plan_file"]});
+        let step = action("terraform", &infra.step("apply", with.clone()));
+        let planned = infra.plan("apply", with).await.unwrap().exact;
+        infra.write("making", "4");
+        let timeout = if cancelled { crate::LONG } else { Duration::from_secs(2) };
+        let cx = StepContext { planned, timeout, ..infra.context(Effect::Change) };
+        let stop = async {
+            while !infra.path("begun").exists() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            if cancelled {
+                cx.cancel.cancel();
+            }
+        };
+        let (outcome, ()) = tokio::join!(executor::run(&*step, &cx), stop);
+        unknown(outcome);
+        assert!(infra.path("made").exists(), "the provider's program was not killed");
+        assert!(infra.path("saved").exists(), "what it made is in the state");
+        assert_eq!(infra.applied(), 0, "and nothing more was begun");
+    }
 }
 
 #[tokio::test]

@@ -94,7 +94,7 @@ async fn a_bad_lambda_goes_back_by_one_button_and_forward_again_by_another() {
         .tell_everywhere(async |s| {
             leads_to_six(&aws);
             let run = rolls_back(s, &aws).await;
-            comes_to(s, &run, "holding").await;
+            comes_to(s, &run, "waiting").await;
             assert_eq!(aws.alias_version(FUNCTION, "production"), "5");
             s.waits(minutes(5)).await;
             let over = comes_to(s, &run, "done").await;
@@ -122,7 +122,7 @@ async fn what_does_not_work_afterwards_goes_back_by_the_same_approval() {
         .tell_everywhere(async |s| {
             leads_to_six(&aws);
             let run = rolls_back(s, &aws).await;
-            comes_to(s, &run, "holding").await;
+            comes_to(s, &run, "waiting").await;
             assert_eq!(aws.alias_version(FUNCTION, "production"), "5");
             s.waits(minutes(1)).await;
             logs(s, &aws, "ERROR this one is bad as well");
@@ -154,7 +154,7 @@ async fn a_function_that_fails_goes_back_unless_somebody_moved_its_alias_meanwhi
 
             aws.behaves(FUNCTION, Behaviour::Echo);
             let run = asks(s, &format!("rollback {FUNCTION} production 5 dev")).await;
-            comes_to(s, &run, "holding").await;
+            comes_to(s, &run, "waiting").await;
             s.waits(minutes(1)).await;
             logs(s, &aws, "ERROR again");
             s.waits(minutes(4)).await;
@@ -162,7 +162,7 @@ async fn a_function_that_fails_goes_back_unless_somebody_moved_its_alias_meanwhi
             assert_eq!(aws.alias_version(FUNCTION, "production"), "6", "in dev it goes back as well");
 
             let run = rolls_back(s, &aws).await;
-            comes_to(s, &run, "holding").await;
+            comes_to(s, &run, "waiting").await;
             aws.alias(FUNCTION, "production", "7");
             s.waits(minutes(1)).await;
             logs(s, &aws, "ERROR and again");
@@ -214,6 +214,27 @@ async fn in_the_wrong_account_nothing_happens() {
         .await;
 }
 
+/// The actions are in the right account, and the keys that Terraform and the CLI are given are not.
+/// Proves: K01, K03, K04, K05.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_keys_of_another_account_nothing_is_deployed() {
+    let aws = strict().await;
+    aws.key_is_in("AKIAOFANOTHERACCOUNT", "999999999999");
+    here(&aws.endpoint)
+        .other_secret("aws_key_id", "AKIAOFANOTHERACCOUNT")
+        .tell(async |s| {
+            for line in ["desplegar todo prod", "desplegar-lambdas prod", "desplegar-frontend prod"] {
+                let run = asks(s, line).await;
+                let over = comes_to(s, &run, "failed").await;
+                let text = over.card.text();
+                assert!(text.contains("999999999999") && text.contains(ACCOUNT), "{line}: {text}");
+            }
+            let calls = aws.calls();
+            assert!(calls.iter().all(|call| call == "GetCallerIdentity"), "nothing else was asked: {calls:?}");
+        })
+        .await;
+}
+
 /// Every step of the pack that asks AWS says which account it must be.
 /// Proves: K01.
 #[test]
@@ -227,7 +248,10 @@ fn no_step_asks_aws_without_saying_which_account() {
                 .iter()
                 .any(|name| line.trim() == format!("action: {name}"))
         };
-        let asked = text.lines().filter(asking).count();
+        // Terraform's, too: each that is given keys.
+        let with_keys =
+            text.split("action: ").filter(|step| step.starts_with("terraform") && step.contains("aws_key")).count();
+        let asked = text.lines().filter(asking).count() + with_keys;
         assert_eq!(text.matches("account: \"{{ values.account }}\"").count(), asked, "{text}");
         steps += asked;
     }

@@ -13,6 +13,7 @@ use crate::support::on_sqlite;
 pub struct Here {
     pack: &'static str,
     values: Vec<(String, String)>,
+    environments: Vec<(&'static str, String, String)>,
     secrets: Vec<(String, String)>,
     more: String,
 }
@@ -20,7 +21,7 @@ pub struct Here {
 impl Here {
     /// A pack with its own values.
     pub fn of(pack: &'static str) -> Self {
-        Self { pack, values: Vec::new(), secrets: Vec::new(), more: String::new() }
+        Self { pack, values: Vec::new(), environments: Vec::new(), secrets: Vec::new(), more: String::new() }
     }
 
     /// With another value; what is said last holds. A list's parts stand between commas.
@@ -30,10 +31,22 @@ impl Here {
         self
     }
 
+    /// With another value in one environment.
+    pub fn value_in(mut self, env: &'static str, name: &str, value: impl ToString) -> Self {
+        self.environments.push((env, name.to_owned(), value.to_string()));
+        self
+    }
+
     /// With this secret.
     pub fn secret(mut self, name: &str, secret: impl ToString) -> Self {
         self.secrets.push((name.to_owned(), secret.to_string()));
         self
+    }
+
+    /// With another secret than before.
+    pub fn other_secret(mut self, name: &str, secret: impl ToString) -> Self {
+        self.secrets.retain(|(known, _)| known != name);
+        self.secret(name, secret)
     }
 
     /// With more of the configuration: whole sections.
@@ -79,10 +92,17 @@ impl Here {
             .iter()
             .map(|(secret, text)| format!("  here-{secret}: {{ value: {} }}\n", serde_json::json!(text)))
             .collect();
+        let environments = ["dev", "prod"].map(|env| {
+            let values = self.environments.iter().filter(|(of, ..)| *of == env);
+            let values: Vec<_> = values.map(|(_, name, value)| (name.clone(), value.clone())).collect();
+            format!("{env}: {{ values: {{ {} }} }}", quoted(&values))
+        });
         let pack = format!(
-            "packs: {{ {name}: {{ channel: \"#infra\", values: {{ {} }}, secrets: {{ {} }} }} }}\n{}secrets:\n{secrets}",
+            "packs: {{ {name}: {{ channel: \"#infra\", values: {{ {} }}, secrets: {{ {} }}, environments: {{ {} }} }} }}\n{}\
+             secrets:\n{secrets}",
             quoted(&self.values),
             quoted(&own),
+            environments.join(", "),
             self.more,
         );
         Arc::new(move |text| {

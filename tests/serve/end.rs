@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::install::{Install, eventually, has_button, http, runs, token};
+use crate::install::{Install, Server, eventually, has_button, http, runs, token};
 
 /// Starts a change that takes its time; its card, and the process that does it.
 async fn start_slow_change(install: &Install) -> (Value, String) {
@@ -68,6 +68,61 @@ async fn it_ends_in_time_whatever_clients_do_and_leaves_no_child() {
     let state = after["state"].as_str().unwrap();
     assert!(matches!(state, "unknown" | "failed"), "{after:#}");
     assert!(after["buttons"].as_array().is_some_and(|buttons| !buttons.is_empty()), "what to do next: {after:#}");
+}
+
+/// Applies a plan that takes this many seconds in a step that may take as long as `timeout`, and waits until a provider
+/// works; the run's card.
+async fn start_slow_apply(seconds: u32, timeout: &str) -> (Install, Server, Value) {
+    let install = Install::new();
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/stand_ins/terraform/terraform");
+    install.configure("language: en", &format!("language: en\nprograms: {{ terraform: {program} }}"));
+    install.write("commands/ops/apply.yaml", &APPLY.replace("TIMEOUT", timeout));
+    install.write("infra/scenario", "create");
+    let server = install.serve().await;
+    install.write("infra/making", &seconds.to_string());
+    install.sereno(&["say", "--as", "ana", "#infra", "/ops apply dev", "--wait", "0s", "--json"]).await;
+    eventually("a provider at work", async || install.path("infra/begun").exists().then_some(())).await;
+    let card = eventually("the run's card", async || newest(&install).await).await;
+    (install, server, card)
+}
+
+const APPLY: &str = r#"name: apply
+summary: Apply what is planned
+environments: [dev]
+allow: [{ roles: [operator] }]
+steps:
+  - { id: prepare, title: Prepare, action: terraform, with: { do: init, dir: "DIR/infra" }, timeout: 30s }
+  - { id: plan, title: Plan, action: terraform, with: { do: plan, dir: "DIR/infra" }, timeout: 30s }
+  - id: apply
+    title: Apply
+    action: terraform
+    with: { do: apply, dir: "DIR/infra", plan_file: "{{ steps.plan.plan_file }}" }
+    timeout: TIMEOUT
+"#;
+
+#[tokio::test]
+async fn terraform_ends_its_work_and_saves_it_when_the_process_must_end() {
+    // Longer than other steps may take to end.
+    let (install, mut server, card) = start_slow_apply(8, "5m").await;
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.ended(Duration::from_secs(75)).await, Some(0), "{}", server.log());
+    assert!(install.path("infra/made").exists() && install.path("infra/saved").exists(), "{}", server.log());
+    let _again = install.serve().await;
+    let card = look(&install, &card).await;
+    assert!(card["state"] == "unknown" && card.to_string().contains("cancelled"), "{card:#}");
+}
+
+#[tokio::test]
+async fn terraform_ends_its_work_and_saves_it_when_its_time_is_up() {
+    // Longer than the engine waits for other steps beyond their deadline.
+    let (install, _server, card) = start_slow_apply(19, "1s").await;
+    let card = eventually("its end", async || {
+        let card = look(&install, &card).await;
+        (card["state"] != "running").then_some(card)
+    })
+    .await;
+    assert!(card["state"] == "unknown" && card.to_string().contains("not finished after 1 s"), "{card:#}");
+    assert!(install.path("infra/made").exists() && install.path("infra/saved").exists());
 }
 
 /// A change with its way back, and a long look after it that would call for that.

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use aws_config::SdkConfig;
+use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sigv4::http_request::{
@@ -54,6 +54,13 @@ impl Caller {
         let provider = sdk.credentials_provider().ok_or_else(|| none(String::new()))?;
         let credentials = provider.provide_credentials().await.map_err(|error| none(causes(&error)))?;
         Ok(Self { sdk, credentials, region })
+    }
+
+    /// One with these keys, whoever this process is beside. Not for clients of the SDK.
+    pub(super) fn with_keys(credentials: Credentials, region: &str, endpoint: Option<&str>) -> Self {
+        let mut sdk = SdkConfig::builder().region(Region::new(region.to_owned()));
+        sdk.set_endpoint_url(endpoint.map(str::to_owned));
+        Self { sdk: sdk.build(), credentials, region: region.to_owned() }
     }
 
     pub(super) fn region(&self) -> &str {

@@ -40,6 +40,12 @@ const THROTTLED: &[&str] = &[
     "EC2ThrottledException",
 ];
 
+impl From<Sentence> for Fault {
+    fn from(why: Sentence) -> Self {
+        Self::Failed(why)
+    }
+}
+
 impl Fault {
     /// What to say of it.
     pub(super) fn said(self) -> Sentence {

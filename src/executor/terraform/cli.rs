@@ -3,23 +3,26 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use super::fields::{Fields, Verb};
-use super::lock::Lock;
+use super::lock::{self, Kept, Lock};
 use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Outcome, Output, Report};
 use crate::executor::attempt::Deadline;
 use crate::executor::output::Recorder;
-use crate::executor::process::{self, Ended, Spec};
+use crate::executor::process::{self, Ended, Polite, Spec};
 use crate::executor::tool::{self, Answer, not_started};
 use crate::executor::value::Text;
-use crate::executor::{StepContext, Tools};
+use crate::executor::{StepContext, Tools, aws_account_is};
 
 /// Largest answer that is read: a plan or a state as JSON.
 const READ: usize = 64 * 1024 * 1024;
 /// Bytes of standard output that are kept for facts.
 const KEPT: usize = 64 * 1024;
-/// Told to end, it still has to save what it did and to give its lock back.
-const GRACE: Duration = Duration::from_secs(60);
+/// Told to end, it still has to wait for its providers, to save what they did and to give its lock back. Providers are
+/// programs of its group that ignore an interrupt; any other signal ends them, and what they were making is lost.
+pub(super) const POLITE: Polite = Polite { signal: Signal::SIGINT, grace: Duration::from_secs(60) };
 /// How long a question of a plan may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -58,9 +61,16 @@ impl Fields {
             args: argv,
             dir: Some(self.directory()?),
             env,
-            grace: Some(GRACE),
+            polite: POLITE,
             ..Spec::default()
         })
+    }
+
+    /// Refuses another account than the one that the step is for.
+    pub(super) async fn in_account(&self, tools: &Tools) -> Result<(), Sentence> {
+        let Some(Text(wanted)) = &self.account else { return Ok(()) };
+        let env = self.env.iter().map(|(name, text)| Ok((name.clone(), text.reveal(tools)?)));
+        aws_account_is(wanted, &env.collect::<Result<_, Sentence>>()?, tools).await
     }
 
     /// Asks for an answer that nobody else sees.
@@ -97,6 +107,7 @@ pub(super) fn not_done(cx: &StepContext, ended: Ended, report: Report) -> Outcom
         Ended::Exited(code) => {
             let line = match holder_in(&report) {
                 Some(lock) => sentence!("action.terraform_held", lock => lock.said(cx.started_at)),
+                None if kept_in(&report) == Some(Kept::Alone) => sentence!("action.terraform_lock_kept"),
                 None => sentence!("action.terraform_exit", code),
             };
             Outcome::Failed(Report { line, ..report })
@@ -109,6 +120,15 @@ pub(super) fn not_done(cx: &StepContext, ended: Ended, report: Report) -> Outcom
 
 /// Who holds the lock for which it has not even begun, where that is why it failed.
 pub(super) fn holder_in(report: &Report) -> Option<Lock> {
-    let output = report.output.as_ref()?;
-    Lock::read(&format!("{}{}", output.head, output.tail))
+    Lock::read(&said(report))
+}
+
+/// Whether it could not give its own lock back, and whether that is all that went wrong.
+pub(super) fn kept_in(report: &Report) -> Option<Kept> {
+    lock::kept(&said(report))
+}
+
+/// What it printed, as far as that was kept.
+fn said(report: &Report) -> String {
+    report.output.as_ref().map(|output| format!("{}\n{}", output.head, output.tail)).unwrap_or_default()
 }

@@ -63,6 +63,9 @@ pub(super) struct Fields {
     /// Environment, beside PATH and LANG: credentials above all. Nothing is inherited.
     #[serde(default)]
     pub(super) env: BTreeMap<String, SecretText>,
+    /// The account of AWS that the keys in `env` must be of; in another one nothing is done. Not of `validate`, `fmt`.
+    #[serde(default)]
+    pub(super) account: Option<Text>,
     /// `plan`, `lock`: values of variables.
     #[serde(default)]
     pub(super) vars: BTreeMap<String, SecretText>,
@@ -143,7 +146,9 @@ impl Fields {
     /// A field of another verb.
     fn strays(&self) -> Result<(), Sentence> {
         use Verb as V;
-        let fields: [Field<'_, Verb>; 12] = [
+        let asking: Vec<V> = V::ALL.iter().copied().filter(|verb| !matches!(verb, V::Validate | V::Fmt)).collect();
+        let fields: [Field<'_, Verb>; 13] = [
+            (self.account.is_some(), "account", &asking),
             (!self.vars.is_empty(), "vars", &[V::Plan, V::Lock]),
             (!self.var_files.is_empty(), "var_files", &[V::Plan, V::Lock]),
             (!self.targets.is_empty(), "targets", &[V::Plan]),

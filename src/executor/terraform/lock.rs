@@ -17,9 +17,11 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Reads the part `Lock Info:` of an error; none where there is no such part.
+    /// The lock that terraform waited for in vain; none where it was not stopped by one. The same part `Lock Info:` stands
+    /// in other errors, too.
     pub(super) fn read(error: &str) -> Option<Self> {
         let mut lock = Self::default();
+        let (_, error) = error.split_once("Error acquiring the state lock")?;
         let (_, info) = error.split_once("Lock Info:")?;
         for line in info.lines() {
             // Lines of a box when it is drawn.
@@ -69,6 +71,25 @@ impl Lock {
     }
 }
 
+/// What went wrong beside, where terraform could not give its own lock back; none where it could.
+pub(super) fn kept(error: &str) -> Option<Kept> {
+    let errors = || error.lines().filter_map(|line| line.trim_start_matches(['│', '|', ' ']).strip_prefix("Error: "));
+    let release = |error: &&str| error.starts_with("Error releasing the state lock");
+    errors().any(|error| release(&error)).then(|| match errors().all(|error| release(&error)) {
+        true => Kept::Alone,
+        false => Kept::WithMore,
+    })
+}
+
+/// A lock of ours that was not given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// All else went well: terraform gives its lock back last.
+    Alone,
+    /// More went wrong.
+    WithMore,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,5 +111,14 @@ mod tests {
         assert_eq!(Lock::read("Error: no such bucket"), None);
         let boxed = ERROR.replace('\n', "\n│ ");
         assert_eq!(Lock::read(&boxed), Some(lock));
+        assert_eq!((kept(ERROR), kept(&boxed)), (None, None));
+    }
+
+    #[test]
+    fn a_lock_of_ours_is_nobody_elses() {
+        let error = ERROR.replace("acquiring", "releasing");
+        assert_eq!((Lock::read(&error), kept(&error)), (None, Some(Kept::Alone)));
+        let boxed = format!("Error: AccessDenied\n{error}").replace('\n', "\n│ ");
+        assert_eq!((Lock::read(&boxed), kept(&boxed)), (None, Some(Kept::WithMore)));
     }
 }

@@ -7,6 +7,7 @@ mod fields;
 mod lock;
 mod saved;
 mod state;
+mod workspace;
 
 use std::time::Duration;
 
@@ -15,10 +16,10 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use self::changes::Changes;
-use self::cli::{PATIENCE, holder_in, not_done, program};
+use self::cli::{PATIENCE, POLITE, holder_in, kept_in, not_done, program};
 use self::fields::Fields;
 pub use self::fields::Verb;
-use self::lock::Lock;
+use self::lock::{Kept, Lock};
 use self::saved::Copy;
 use super::attempt::{Deadline, at_least};
 use super::process::Ended;
@@ -70,6 +71,10 @@ impl Action for Fields {
         self.env.values().chain(self.vars.values()).filter_map(SecretText::secret).map(str::to_owned).collect()
     }
 
+    fn grace(&self) -> Duration {
+        POLITE.grace
+    }
+
     async fn plan(&self, tools: &Tools) -> Result<Plan, Sentence> {
         let (Text(dir), argv) = (&self.dir, self.argv());
         let shown = |map: &std::collections::BTreeMap<String, SecretText>| -> Map<String, Value> {
@@ -77,8 +82,13 @@ impl Action for Fields {
         };
         let mut exact = json!({"do": self.r#do, "dir": self.directory()?.display().to_string(),
             "program": program(tools)?.display().to_string(), "argv": argv, "env": shown(&self.env),
-            "vars": shown(&self.vars), "workspace": self.workspace.as_ref().map(|Text(name)| name)});
+            "vars": shown(&self.vars), "workspace": self.workspace.as_ref().map(|Text(name)| name),
+            "account": self.account.as_ref().map(|Text(account)| account)});
         let mut effect = self.least();
+        // What only reads is planned without asking.
+        if effect > Effect::Read {
+            self.in_account(tools).await?;
+        }
         let more;
         let line = match self.r#do {
             Verb::Apply => {
@@ -118,20 +128,26 @@ impl Action for Fields {
 
     async fn run(&self, cx: &StepContext) -> Outcome {
         let deadline = Deadline::of(cx);
-        let outcome = match self.r#do {
-            Verb::Plan => self.run_plan(cx, &deadline).await,
-            Verb::Apply => self.run_apply(cx, &deadline).await,
-            Verb::Lock => self.run_lock(cx, &deadline).await,
-            Verb::ForceUnlock => self.run_unlock(cx, &deadline).await,
-            Verb::StateRestore => self.push(cx, &deadline).await,
-            Verb::Validate | Verb::StateList | Verb::Output | Verb::Workspaces => self.run_read(cx, &deadline).await,
-            Verb::Init | Verb::WorkspaceNew | Verb::Fmt | Verb::StateShow => self.run_watched(cx, &deadline).await,
-        };
+        let outcome = self.run_verb(cx, &deadline).await;
         outcome.unwrap_or_else(|why| Outcome::Failed(Report::line(why)))
     }
 }
 
 impl Fields {
+    async fn run_verb(&self, cx: &StepContext, deadline: &Deadline) -> Result<Outcome, Sentence> {
+        self.in_account(&cx.tools).await?;
+        match self.r#do {
+            Verb::Plan => self.run_plan(cx, deadline).await,
+            Verb::Apply => self.run_apply(cx, deadline).await,
+            Verb::Lock => self.run_lock(cx, deadline).await,
+            Verb::ForceUnlock => self.run_unlock(cx, deadline).await,
+            Verb::StateRestore => self.push(cx, deadline).await,
+            Verb::Validate | Verb::StateList | Verb::Output | Verb::Workspaces => self.run_read(cx, deadline).await,
+            Verb::WorkspaceNew => self.run_workspace_new(cx, deadline).await,
+            Verb::Init | Verb::Fmt | Verb::StateShow => self.run_watched(cx, deadline).await,
+        }
+    }
+
     /// What a saved plan says.
     async fn changes(&self, tools: &Tools, path: &std::path::Path, deadline: &Deadline) -> Result<Changes, Sentence> {
         let path = path.display().to_string();
@@ -185,7 +201,12 @@ impl Fields {
                 Outcome::Done(Report { line: sentence!("action.terraform_applied", what => changes.line()), ..report })
             }
             Ended::Exited(code) if holder_in(&report).is_none() => {
-                Outcome::Failed(Report { line: sentence!("action.terraform_apply_failed", code), ..report })
+                let line = match kept_in(&report) {
+                    Some(Kept::Alone) => sentence!("action.terraform_applied_lock_kept"),
+                    Some(Kept::WithMore) => sentence!("action.terraform_apply_failed_lock_kept", code),
+                    None => sentence!("action.terraform_apply_failed", code),
+                };
+                Outcome::Failed(Report { line, ..report })
             }
             ended => not_done(cx, ended, report),
         })
@@ -199,6 +220,7 @@ impl Fields {
         match (Lock::read(&answer.stderr), answer.ended) {
             (Some(lock), _) => Ok(Some(lock)),
             (None, Ended::Exited(0)) => Ok(None),
+            (None, _) if lock::kept(&answer.stderr).is_some() => Err(sentence!("action.terraform_lock_kept")),
             (None, _) => Err(sentence!("action.terraform_lock_unclear", why => answer.why())),
         }
     }

@@ -38,10 +38,8 @@ async fn goes_on(s: &Story, run: &Heard) -> Heard {
     comes_to(s, run, "done").await
 }
 
-/// Proves: K05.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_frontend_goes_up_is_forgotten_by_cloudfront_and_comes_back() {
-    let Some(infra) = Infra::bare().await else { return };
+/// A CloudFront distribution's id.
+async fn distribution(infra: &Infra) -> String {
     let origin = "<Origins><Quantity>1</Quantity><Items><Origin><Id>o</Id><DomainName>site.s3.amazonaws.com</DomainName>\
                   <S3OriginConfig><OriginAccessIdentity></OriginAccessIdentity></S3OriginConfig></Origin></Items></Origins>";
     let body = format!(
@@ -51,32 +49,83 @@ async fn the_frontend_goes_up_is_forgotten_by_cloudfront_and_comes_back() {
         infra.cloud.name
     );
     let answer = asked(&infra.cloud, "cloudfront", ("POST", "/2020-05-31/distribution", "application/xml"), body).await;
-    let id = answer.split("<Id>").nth(1).unwrap().split('<').next().unwrap().to_owned();
-    infra.write("distribution", &id);
-    infra.backend().await;
-    infra.release("1");
-    infra.terraform(&["init", "-input=false"]);
-    infra.terraform(&["apply", "-auto-approve", "-input=false"]);
-    infra.program("npm", "#!/bin/sh\necho \"$@\" >> \"$(dirname \"$0\")/calls\"\n");
-    infra.program(
-        "aws",
-        "#!/bin/sh\necho \"aws $@\" >> \"$(dirname \"$0\")/calls\"\ntest -n \"$AWS_SECRET_ACCESS_KEY\"\n",
-    );
-    infra
-        .tell(async |s| {
-            let run = asks(s, "desplegar-frontend prod").await;
-            comes_to(s, &run, "awaiting_approval").await;
-            let over = goes_on(s, &run).await;
-            let calls = || std::fs::read_to_string(infra.path("calls")).unwrap();
-            let bucket = format!("s3://{}-site/", infra.cloud.name);
-            assert!(calls().starts_with("run build\n"), "{}", calls());
-            assert!(calls().contains(&format!("aws s3 sync build/ {bucket}")), "{}", calls());
-            let undo = s.person("ana").presses(&over, "undo").await.remove(0);
-            comes_to(s, &undo, "awaiting_approval").await;
-            goes_on(s, &undo).await;
-            assert!(calls().lines().last().unwrap().ends_with(&format!("previous {bucket} --delete")), "{}", calls());
-        })
-        .await;
+    answer.split("<Id>").nth(1).unwrap().split('<').next().unwrap().to_owned()
+}
+
+/// An `aws s3 sync` that copies folders: a bucket is a folder under `buckets`.
+const SYNC: &str = r#"#!/bin/sh
+here=$(dirname "$0")
+echo "aws $*" >> "$here/calls"
+[ -n "$AWS_SECRET_ACCESS_KEY" ] && [ "$1 $2" = "s3 sync" ] || exit 64
+place() { case "$1" in s3://*) echo "$here/buckets/${1#s3://}" ;; *) echo "$1" ;; esac; }
+from=$(place "$3") to=$(place "$4")
+[ -d "$from" ] || { echo "The user-provided path $3 does not exist." >&2; exit 255; }
+mkdir -p "$to"
+[ "${5-}" != --delete ] || find "$to" -mindepth 1 -delete
+cp -r "$from/." "$to"
+"#;
+
+/// Two environments with a site each, which is online, and one checkout.
+async fn two_sites() -> Option<Infra> {
+    let infra = Infra::bare().await?;
+    let id = distribution(&infra).await;
+    for env in ["dev", "prod"] {
+        let outputs = format!(
+            "output \"frontend_bucket_name\" {{ value = \"{env}-site\" }}\n\
+             output \"cloudfront_distribution_id\" {{ value = \"{id}\" }}\n"
+        );
+        infra.write(&format!("{env}/main.tf"), &outputs);
+        infra.terraform_in(env, &["init", "-input=false"]);
+        infra.terraform_in(env, &["apply", "-auto-approve", "-input=false"]);
+        infra.write(&format!("buckets/{env}-site/index.html"), &format!("{env}, old"));
+        infra.write(&format!("buckets/{env}-site/{env}.js"), "old");
+    }
+    // What is built is another one each time.
+    infra.program("npm", "#!/bin/sh\nhere=$(dirname \"$0\")\necho \"npm $*\" >> \"$here/calls\"\nwc -l < \"$here/calls\" > build/index.html\n");
+    infra.program("aws", SYNC);
+    Some(infra)
+}
+
+/// Ana asks, Leo agrees where he must, and it is done.
+async fn deploys(s: &Story, env: &str) -> Heard {
+    let run = asks(s, &format!("desplegar-frontend {env}")).await;
+    goes_on(s, &run).await
+}
+
+async fn undoes(s: &Story, over: &Heard) -> Heard {
+    let undo = s.person("ana").presses(over, "undo").await.remove(0);
+    goes_on(s, &undo).await
+}
+
+/// Proves: K05.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_frontend_goes_up_is_forgotten_by_cloudfront_and_comes_back() {
+    let Some(infra) = two_sites().await else { return };
+    let here = ["dev", "prod"]
+        .into_iter()
+        .fold(infra.here(), |here, env| here.value_in(env, "infra", infra.path(env).display()));
+    here.tell(async |s| {
+        super::catches_up(s);
+        let page = |env: &str| std::fs::read_to_string(infra.path(&format!("buckets/{env}-site/index.html"))).unwrap();
+        let prod = deploys(s, "prod").await;
+        assert_eq!(page("dev"), "dev, old");
+        let of_prod = page("prod");
+        assert_ne!(of_prod, "prod, old");
+        let dev = deploys(s, "dev").await;
+        assert!(page("dev") != "dev, old" && page("prod") == of_prod);
+
+        // What was there in prod comes back, whatever was deployed elsewhere meanwhile, and only then it is forgotten.
+        let undo = undoes(s, &prod).await;
+        assert_eq!(page("prod"), "prod, old");
+        assert!(!infra.path("buckets/prod-site/dev.js").exists() && infra.path("buckets/prod-site/prod.js").exists());
+        let steps: Vec<String> = undo.card.table.as_ref().unwrap().rows.iter().map(|row| row[0].clone()).collect();
+        assert_eq!(steps, ["Publicar otra vez lo que había", "Que CloudFront olvide también lo nuevo"]);
+        undoes(s, &dev).await;
+        assert_eq!(page("dev"), "dev, old");
+        let calls = std::fs::read_to_string(infra.path("calls")).unwrap();
+        assert!(calls.starts_with("npm run build\n"), "{calls}");
+    })
+    .await;
 }
 
 /// Proves: K15.

@@ -105,9 +105,14 @@ impl Infra {
     }
 
     /// The program behind the product's back.
-    #[allow(clippy::disallowed_methods)] // a test starts a process
     pub(super) fn terraform(&self, args: &[&str]) -> String {
-        let output = self.command(args).output().unwrap();
+        self.terraform_in("infra", args)
+    }
+
+    /// The same in another folder.
+    #[allow(clippy::disallowed_methods)] // a test starts a process
+    pub(super) fn terraform_in(&self, folder: &str, args: &[&str]) -> String {
+        let output = self.command(args).current_dir(self.path(folder)).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         assert!(output.status.success(), "{args:?}: {}{}", text(&output.stdout), text(&output.stderr));
         text(&output.stdout)

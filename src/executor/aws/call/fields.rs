@@ -88,7 +88,9 @@ impl Given {
         }
         let common = |name: &str| values.get(name).and_then(Value::as_str).map(|text| Text(text.to_owned()));
         let place = Place::new(common("region").as_ref(), common("account").as_ref());
-        Ok(Self { operation, place, values })
+        let given = Self { operation, place, values };
+        let keys = given.keys()?;
+        Ok(Self { place: Place { keys, ..given.place }, ..given })
     }
 
     pub(super) fn value(&self, name: &str) -> Option<&Value> {
@@ -110,6 +112,21 @@ impl Given {
     /// A secret, still by its name.
     pub(super) fn secret(&self, name: &str) -> Option<SecretText> {
         serde_json::from_value(self.value(name)?.clone()).ok()
+    }
+
+    /// Keys of its own, where the operation takes them: both or none.
+    fn keys(&self) -> Result<Option<(SecretText, SecretText)>, Sentence> {
+        // What others call `key` is a key of S3, or of a table.
+        if !self.operation.fields.iter().any(|field| field.name == "key_id") {
+            return Ok(None);
+        }
+        let missing = |field| Err(sentence!("aws.missing", field, verb => self.operation.name));
+        match (self.secret("key_id"), self.secret("key")) {
+            (Some(id), Some(key)) => Ok(Some((id, key))),
+            (None, None) => Ok(None),
+            (None, Some(_)) => missing("key_id"),
+            (Some(_), None) => missing("key"),
+        }
     }
 
     /// Names of the secrets.

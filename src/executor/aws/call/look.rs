@@ -23,7 +23,15 @@ const fn looks(
 }
 
 pub(super) const OPERATIONS: &[Operation] = &[
-    looks("sts.get_caller_identity", "Who we are. Facts: account, arn, region.", &[], |job| Box::pin(identity(job))),
+    looks(
+        "sts.get_caller_identity",
+        "Who we are. Facts: account, arn, region.",
+        &[
+            may("key_id", Kind::Secret, "With these keys, such as a program's: the id."),
+            may("key", Kind::Secret, "Their secret."),
+        ],
+        |job| Box::pin(identity(job)),
+    ),
     looks(
         "xray.get_trace_summaries",
         "Traces of the last minutes. Facts: traces (id, seconds, url, status, error, fault, throttle), count, errors, \

@@ -7,6 +7,7 @@ mod logs;
 mod others;
 mod signature;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
@@ -21,7 +22,7 @@ use tokio::task::JoinHandle;
 pub use lambda::Behaviour;
 pub use live::End;
 
-/// The account that everybody is in.
+/// The account that everybody is in who is not put into another one.
 pub const ACCOUNT: &str = "123456789012";
 /// Larger bodies are not read.
 const BODY: usize = 16 << 20;
@@ -40,6 +41,8 @@ type Shared = Arc<Mutex<World>>;
 #[derive(Default)]
 struct World {
     key: String,
+    /// Accounts of keys, by their id.
+    accounts: BTreeMap<String, String>,
     lambda: lambda::Functions,
     logs: logs::Groups,
     /// How many requests are still refused because too much is asked.
@@ -57,6 +60,8 @@ struct Asked {
     headers: HeaderMap,
     body: Vec<u8>,
     service: String,
+    /// The id of the key that it was signed with.
+    key_id: String,
 }
 
 impl Asked {
@@ -95,6 +100,11 @@ impl Aws {
 
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().expect("nobody panicked")
+    }
+
+    /// Puts the key with this id into another account.
+    pub fn key_is_in(&self, key_id: &str, account: &str) {
+        self.world().accounts.insert(key_id.to_owned(), account.to_owned());
     }
 
     /// Refuses the next requests because too much is asked.
@@ -174,10 +184,11 @@ async fn answer(State(shared): State<Shared>, request: Request<Body>) -> Respons
         headers: parts.headers,
         body: body.to_vec(),
         service: String::new(),
+        key_id: String::new(),
     };
     let mut world = shared.lock().expect("nobody panicked");
     match signature::check(&asked, &world.key) {
-        Ok(service) => asked.service = service,
+        Ok((service, key_id)) => (asked.service, asked.key_id) = (service, key_id),
         Err(why) => return refused(403, "SignatureDoesNotMatch", &why),
     }
     world.calls.push(asked.call());

@@ -8,11 +8,14 @@ use super::{ACCOUNT, Asked, World, refused, say};
 
 pub(super) fn answer(world: &mut World, asked: &Asked) -> Response {
     match (asked.service.as_str(), asked.call().as_str()) {
-        ("sts", "GetCallerIdentity") => xml(&format!(
-            "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
-             <Arn>arn:aws:iam::{ACCOUNT}:user/sereno</Arn><UserId>AIDA</UserId><Account>{ACCOUNT}</Account>\
+        ("sts", "GetCallerIdentity") => {
+            let account = world.accounts.get(&asked.key_id).map_or(ACCOUNT, String::as_str);
+            xml(&format!(
+                "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+             <Arn>arn:aws:iam::{account}:user/sereno</Arn><UserId>AIDA</UserId><Account>{account}</Account>\
              </GetCallerIdentityResult></GetCallerIdentityResponse>"
-        )),
+            ))
+        }
         ("sqs", "GetQueueUrl") => {
             let name = asked.json()["QueueName"].as_str().unwrap_or_default().to_owned();
             say(200, &json!({ "QueueUrl": format!("https://sqs.eu-west-1.amazonaws.com/{ACCOUNT}/{name}") }))

@@ -6,8 +6,8 @@ use ring::{digest, hmac};
 
 use super::Asked;
 
-/// The service that a request is signed for.
-pub(super) fn check(asked: &Asked, key: &str) -> Result<String, String> {
+/// The service that a request is signed for, and the id of the key that it is signed with.
+pub(super) fn check(asked: &Asked, key: &str) -> Result<(String, String), String> {
     let header = asked.header("authorization");
     let fields = header.strip_prefix("AWS4-HMAC-SHA256 ").ok_or("not signed")?;
     let field = |name: &str| {
@@ -16,7 +16,7 @@ pub(super) fn check(asked: &Asked, key: &str) -> Result<String, String> {
     };
     let (credential, names, signature) = (field("Credential")?, field("SignedHeaders")?, field("Signature")?);
     let scope: Vec<&str> = credential.split('/').collect();
-    let [_, day, region, service, "aws4_request"] = scope.as_slice() else { return Err("no scope".to_owned()) };
+    let [id, day, region, service, "aws4_request"] = scope.as_slice() else { return Err("no scope".to_owned()) };
     let signed: Vec<&str> = names.split(';').collect();
     for name in asked.headers.keys().map(axum::http::HeaderName::as_str) {
         if (name.starts_with("x-amz-") || name == "host") && !signed.contains(&name) {
@@ -49,7 +49,7 @@ pub(super) fn check(asked: &Asked, key: &str) -> Result<String, String> {
         secret = sign(&secret, part).as_ref().to_vec();
     }
     match hex(sign(&secret, &to_sign).as_ref()) == signature {
-        true => Ok((*service).to_owned()),
+        true => Ok(((*service).to_owned(), (*id).to_owned())),
         false => Err(format!("expected for {text:?}")),
     }
 }
