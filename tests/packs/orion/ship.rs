@@ -156,10 +156,14 @@ async fn a_script_takes_a_migration_back_wholly_or_not_at_all() {
 async fn what_a_person_does_is_asked_with_where_and_what_to_look_at() {
     let (Some(server), Some(cloud)) = (Server::new().await, Cloud::moto()) else { return };
     server.write("backups/tenant-acme-2026-02-19.zip", "PK");
+    // Another tenant, whose name begins like this one's.
+    server.write("backups/tenant-acme-mexico-2026-02-20.zip", "PK");
     server.write("tenant.zip", "PK");
     cloud.aws(json!({"do": "s3.create_bucket", "bucket": cloud.name})).await;
     let file = server.path("tenant.zip").display().to_string();
-    cloud.aws(json!({"do": "s3.put_object", "bucket": cloud.name, "key": "tenant-acme-1.zip", "file": file})).await;
+    cloud
+        .aws(json!({"do": "s3.put_object", "bucket": cloud.name, "key": "tenant-acme-2026-02-19.zip", "file": file}))
+        .await;
     let aws = format!(
         "aws: {{ region: eu-west-1, endpoint_url: \"{}\", access_key_id: {KEY_ID}, secret_access_key: \"{KEY}\" }}",
         cloud.endpoint

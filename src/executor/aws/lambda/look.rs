@@ -97,10 +97,16 @@ pub(super) async fn reserved(client: &Client, function: &str) -> Result<Value, F
     Ok(json!({ "reserved": reserved.map_or_else(|| json!("none"), |number| json!(number)) }))
 }
 
-/// What changes whenever code or configuration does.
+/// What a function is before it is changed, and its revision.
 pub(super) async fn revision(client: &Client, function: &str) -> Result<Value, Fault> {
     let found = looking(|| client.get_function_configuration().function_name(function).send()).await?;
-    Ok(json!({ "revision": found.revision_id(), "code_sha256": found.code_sha256() }))
+    let variables = found.environment().and_then(|environment| environment.variables());
+    let mut names: Vec<&String> = variables.into_iter().flatten().map(|(name, _)| name).collect();
+    names.sort_unstable();
+    Ok(json!({
+        "revision": found.revision_id(), "code_sha256": found.code_sha256(), "timeout": count(found.timeout()),
+        "memory": count(found.memory_size()), "variables": names,
+    }))
 }
 
 /// Versions as texts, the newest first.

@@ -65,7 +65,7 @@ impl Action for Step {
                 let caller = self.place.caller(tools).await?;
                 self.now(&Client::new(&caller.sdk)).await
             };
-            exact["now"] = planned(look).await?;
+            exact["now"] = self.lasting(planned(look).await?);
         }
         let target = match self.verb {
             Verb::List => sentence!("aws.lambda_all"),
@@ -110,10 +110,24 @@ impl Step {
                 false => Err(Fault::Failed(sentence!("aws.lambda_not_from", alias, version, wanted => from))),
             };
         }
-        match planned.is_null() || planned == now {
+        match planned.is_null() || *planned == self.lasting(now.clone()) {
             true => Ok(()),
             false => Err(Fault::Failed(sentence!("aws.moved", what => &self.function))),
         }
+    }
+
+    /// What of it stays as long as nobody changes the function. Its revision does not: a version that is published, as by
+    /// the step before this one, gives `$LATEST` another. It is read again at the start, and sent along then.
+    fn lasting(&self, mut now: Value) -> Value {
+        let found = match &self.job {
+            Job::UpdateCode { .. } => &mut now["function"],
+            Job::UpdateConfiguration(_) | Job::Publish => &mut now,
+            _ => return now,
+        };
+        if let Value::Object(fields) = found {
+            fields.remove("revision");
+        }
+        now
     }
 
     /// What there is now that the step would change. A run that finds something else does nothing.

@@ -17,7 +17,7 @@ type Variables = HashMap<String, String>;
 
 /// What a configuration is to be.
 struct Wanted {
-    variables: Variables,
+    variables: Option<Variables>,
     timeout: Option<i32>,
     memory: Option<i32>,
 }
@@ -35,17 +35,22 @@ pub(super) async fn update(
     let wanted = match &changes.from_version {
         Some(version) => {
             let kept = configuration(client, function, Some(version)).await?;
-            Wanted { variables: variables(&kept), timeout: kept.timeout(), memory: kept.memory_size() }
+            Wanted { variables: Some(variables(&kept)?), timeout: kept.timeout(), memory: kept.memory_size() }
         }
         None => Wanted {
-            variables: merged(variables(&found), changes, tools)?,
+            // What is not to change is not sent: all of it would take the place of what there is.
+            variables: match changes.variables.is_empty() && changes.remove.is_empty() {
+                true => None,
+                false => Some(merged(variables(&found)?, changes, tools)?),
+            },
             timeout: changes.timeout,
             memory: changes.memory,
         },
     };
-    let environment = Environment::builder().set_variables(Some(wanted.variables)).build();
+    let environment = wanted.variables.map(|all| Environment::builder().set_variables(Some(all)).build());
     let request = || {
-        let request = client.update_function_configuration().function_name(function).environment(environment.clone());
+        let request = client.update_function_configuration().function_name(function);
+        let request = request.set_environment(environment.clone());
         let request = request.set_timeout(wanted.timeout).set_memory_size(wanted.memory);
         request.set_revision_id(now["revision"].as_str().map(str::to_owned))
     };
@@ -65,8 +70,14 @@ async fn configuration(
     looking(|| request().set_qualifier(version.clone()).send()).await
 }
 
-fn variables(found: &GetFunctionConfigurationOutput) -> Variables {
-    found.environment().and_then(|environment| environment.variables()).cloned().unwrap_or_default()
+/// All variables. AWS may hold them back, as where we may not use their key: merged into nothing they would be lost.
+fn variables(found: &GetFunctionConfigurationOutput) -> Result<Variables, Fault> {
+    let environment = found.environment();
+    if let Some(error) = environment.and_then(|environment| environment.error()) {
+        let why = error.message().or(error.error_code()).unwrap_or_default().to_owned();
+        return Err(Fault::Failed(sentence!("aws.lambda_variables_hidden", why)));
+    }
+    Ok(environment.and_then(|environment| environment.variables()).cloned().unwrap_or_default())
 }
 
 fn merged(mut all: Variables, changes: &Changes, tools: &Tools) -> Result<Variables, Fault> {
@@ -81,7 +92,7 @@ fn merged(mut all: Variables, changes: &Changes, tools: &Tools) -> Result<Variab
 
 /// What may be shown of it.
 fn shown(found: &GetFunctionConfigurationOutput) -> Value {
-    let mut names: Vec<String> = variables(found).into_keys().collect();
+    let mut names: Vec<String> = variables(found).unwrap_or_default().into_keys().collect();
     names.sort_unstable();
     json!({ "timeout": count(found.timeout()), "memory": count(found.memory_size()), "variables": names })
 }
