@@ -245,17 +245,26 @@ fn secrets(config: &Config) -> Vec<(String, Secret)> {
     let aws = config.aws.key.iter().map(|(_, secret)| ("AWS's access key".to_owned(), secret.clone()));
     let proxy = config.slack.iter().filter_map(|app| app.proxy.as_ref());
     let addresses = [("store.url", &config.store_url)].into_iter().chain(proxy.map(|url| ("slack.proxy", url)));
+    let addresses = addresses.chain(config.secrets.iter().map(|(name, secret)| (name.as_str(), secret)));
     let passwords = addresses.flat_map(|(name, url)| passwords(url).map(move |secret| (name.to_owned(), secret)));
     named.chain(tokens).chain(hooks).chain(slack).chain(aws).chain(passwords).collect()
 }
 
-/// The password of an address, as it is written there and as it is meant.
+/// The password of an address, as it is written there and as it is meant. One that is the user's name, or the host's or
+/// the database's, is no secret: taking it out would only make everything else unreadable.
 fn passwords(url: &Secret) -> impl Iterator<Item = Secret> {
     let url = reqwest::Url::parse(url.reveal()).ok();
+    let meant = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let known = |url: &reqwest::Url, text: &str| {
+        let names = [url.username(), url.host_str().unwrap_or_default(), url.path().trim_start_matches('/')];
+        names.iter().any(|name| meant(name).eq_ignore_ascii_case(text))
+    };
+    let asked = url.iter().flat_map(|url| url.query_pairs().into_owned().collect::<Vec<_>>());
+    let asked: Vec<String> = asked.filter(|(key, _)| key == "password").map(|(_, value)| value).collect();
     let written = url.as_ref().and_then(|url| url.password()).map(str::to_owned);
-    let meant =
-        written.as_deref().map(|text| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned());
-    written.into_iter().chain(meant).map(Secret::new)
+    let all = written.iter().map(|text| meant(text)).chain(written.clone()).chain(asked);
+    let all: Vec<String> = all.filter(|text| url.as_ref().is_none_or(|url| !known(url, text))).collect();
+    all.into_iter().map(Secret::new)
 }
 
 /// Where AWS is, as actions take it.
@@ -306,7 +315,9 @@ mod tests {
     #[test]
     fn the_password_of_an_address_is_a_secret_however_it_is_written() {
         let of = |url: &str| passwords(&Secret::new(url)).map(|secret| secret.reveal().to_owned()).collect::<Vec<_>>();
-        assert_eq!(of("postgres://sereno:p%40ss-word@db/sereno"), ["p%40ss-word", "p@ss-word"]);
+        assert_eq!(of("postgres://sereno:p%40ss-word@db/sereno"), ["p@ss-word", "p%40ss-word"]);
+        assert_eq!(of("postgres://db/sereno?user=sereno&password=hunter2hunter2"), ["hunter2hunter2"]);
+        assert_eq!(of("postgres://postgres:postgres@db/shop"), [""; 0], "it is everybody's");
         assert_eq!(of("sqlite://sereno.db"), [""; 0]);
     }
 }

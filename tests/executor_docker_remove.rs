@@ -23,6 +23,7 @@ use sereno::domain::digest;
 use sereno::domain::runbook::Effect;
 use sereno::domain::step::Outcome;
 use sereno::executor::{self, StepContext, Tools};
+use sereno::secret::Secret;
 
 fn on_volume(volume: &str, network: Option<&str>) -> ContainerCreateBody {
     let mount = Mount {
@@ -166,9 +167,49 @@ async fn down_takes_containers_and_networks_and_volumes_only_when_that_is_said()
     assert_eq!(action("docker", &with_volumes).effect(None), Ok(Effect::Destroy));
     assert!(action("docker", &with_volumes).effect(Some(Effect::Change)).is_err());
     let (plan, outcome) = shop.planned(Effect::Destroy, with_volumes).await;
-    assert!(plan.line.en().contains(&format!("volumes {volume} (")), "{}", plan.line.en());
+    assert!(plan.line.en().contains(&format!("volumes {volume}")), "{}", plan.line.en());
     assert_eq!(names(&done(outcome).facts, "removed"), [db, volume.clone()]);
     shop.docker.inspect_volume(&volume).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn names_in_which_a_secret_is_seen_are_still_names() {
+    let Some(shop) = Stack::new() else { return };
+    let volume = shop.volume("pgservice_data").await;
+    start(&shop, "pgservice", SERVE, on_volume(&volume, None)).await;
+    // A password that is also what a service is called.
+    let tools = Tools::new([("db".to_owned(), Secret::new("pgservice"))].into(), &[], Some(shop.host.clone()));
+    let with = json!({"do": "down", "project": shop.project, "stop_timeout": "1s", "volumes": true});
+    let step = action("docker", &with);
+    let plan = executor::plan(&*step, &tools, Effect::Destroy).await.unwrap();
+    assert!(plan.line.en().contains("[redacted db]"), "{}", plan.line.en());
+    let cx = StepContext { planned: plan.exact, tools: tools.clone(), ..shop.context(Effect::Destroy) };
+    done(executor::run(&*step, &cx).await);
+    shop.docker.inspect_volume(&volume).await.unwrap_err();
+
+    let unused = shop.volume("pgservice_old").await;
+    let with = json!({"do": "prune", "project": shop.project, "what": ["volumes"]});
+    let step = action("docker", &with);
+    let plan = executor::plan(&*step, &tools, Effect::Destroy).await.unwrap();
+    let cx = StepContext { planned: plan.exact, tools, ..shop.context(Effect::Destroy) };
+    let report = done(executor::run(&*step, &cx).await);
+    assert_eq!(report.facts["kept"], json!([]), "{}", report.facts);
+    shop.docker.inspect_volume(&unused).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_volume_that_grows_until_somebody_approves_is_the_same_volume() {
+    let Some(shop) = Stack::new() else { return };
+    let volume = shop.volume("data").await;
+    start(&shop, "db", SERVE, on_volume(&volume, None)).await;
+    let with = json!({"do": "down", "project": shop.project, "volumes": true});
+    let step = action("docker", &with);
+    let before = executor::plan(&*step, &shop.tools(), Effect::Destroy).await.unwrap();
+    let grow =
+        json!({"do": "exec", "service": "db", "argv": ["dd", "if=/dev/zero", "of=/data/more", "bs=1M", "count=20"]});
+    done(shop.run(Effect::Change, grow).await);
+    let after = executor::plan(&*step, &shop.tools(), Effect::Destroy).await.unwrap();
+    assert_eq!(digest::of(&before), digest::of(&after));
 }
 
 #[tokio::test]

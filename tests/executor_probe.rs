@@ -194,6 +194,24 @@ async fn a_restore_tells_which_database_is_in_service() {
 }
 
 #[tokio::test]
+async fn a_copy_whose_end_nobody_heard_is_found_gone() {
+    let Some(shop) = Shop::new().await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let dump = step(json!({"do": "dump", "dir": dir.path(), "file": "shop.dump"}));
+    let cx = planned("sql_backup", &dump, at(&shop.url(), LONG)).await;
+    done(executor::run(&*action("sql_backup", &dump), &cx).await);
+    let restore = step(json!({"do": "restore", "dir": dir.path(), "file": "shop.dump"}));
+    let cx = planned("sql_restore", &restore, at(&shop.url(), LONG)).await;
+    let copy = done(executor::run(&*action("sql_restore", &restore), &cx).await).facts["safety_copy"].clone();
+    let drop = step(json!({"do": "drop_copy", "copy": copy}));
+    let cx = planned("sql_restore", &drop, at(&shop.url(), LONG)).await;
+    let wire = Wire::to(&shop.host(), "DROP DATABASE").await;
+    let lost = StepContext { tools: at(&shop.url_at(wire.port), LONG).tools, ..cx.clone() };
+    unknown(executor::run(&*action("sql_restore", &drop), &lost).await);
+    happened("sql_restore", &drop, &cx).await;
+}
+
+#[tokio::test]
 async fn what_leaves_no_trace_has_nothing_to_look_at() {
     let Some(shop) = Shop::new().await else { return };
     let cx = at(&shop.url(), LONG);

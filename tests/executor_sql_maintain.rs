@@ -182,3 +182,22 @@ async fn a_build_that_is_cancelled_says_so_and_is_stopped_on_the_server() {
     old.execute("ROLLBACK").await.unwrap();
     done(maintain(&shop, json!({"do": "drop_index", "index": "orders_price_idx"})).await);
 }
+
+#[tokio::test]
+async fn a_table_of_somebody_else_is_not_called_vacuumed() {
+    let Some(shop) = Shop::new().await else { return };
+    let role = format!("{}_reader", shop.name);
+    let mut owner = shop.connect().await;
+    for text in [format!("CREATE ROLE {role} LOGIN"), format!("GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")] {
+        owner.execute(sqlx::AssertSqlSafe(text)).await.unwrap();
+    }
+    let cx = at(&shop.url().replace("postgres@", &format!("{role}@")), LONG);
+    for verb in ["vacuum", "vacuum_full", "analyze"] {
+        let with = step(json!({"do": verb, "table": "orders"}));
+        let plan = executor::plan(&*action("sql_maintain", &with), &cx.tools, Effect::Read).await;
+        assert!(plan.unwrap_err().en().contains("belongs to somebody else"), "{verb}");
+    }
+    for text in [format!("DROP OWNED BY {role}"), format!("DROP ROLE {role}")] {
+        owner.execute(sqlx::AssertSqlSafe(text)).await.unwrap();
+    }
+}

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sereno::clock::Timestamp;
 use sereno::domain::actor::{Place, Platform};
+use sereno::domain::digest;
 use sereno::id::MessageId;
 use sereno::store::messages::{self, NEVER, NewMessage};
 use sereno::store::{Db, Tx};
@@ -49,6 +50,41 @@ async fn what_was_read_before_it_changed_is_not_claimed() {
         assert!(!messages::claim(&mut tx, &read, NOW, NOW.after(Duration::from_secs(30))).await.unwrap());
         let read = messages::get(&mut tx, &id).await.unwrap().unwrap();
         assert!(messages::claim(&mut tx, &read, NOW, NOW.after(Duration::from_secs(30))).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_put_off_or_given_back_stays_what_it_was() {
+    each_database(async |store| {
+        let mut tx = store.begin().await.unwrap();
+        let id = say(&mut tx, "#a").await;
+        let read = async |tx: &mut Tx| messages::get(tx, &id).await.unwrap().unwrap();
+        let first = read(&mut tx).await;
+        // The platform takes nothing until then, whatever there is to say meanwhile.
+        messages::pause(&mut tx, &first, Timestamp(31_000)).await.unwrap();
+        messages::edit(&mut tx, &id, &json!({"title": "changed"})).await.unwrap();
+        assert_eq!(due(&mut tx, Timestamp(30_999)).await, []);
+        assert_eq!(due(&mut tx, Timestamp(31_000)).await, std::slice::from_ref(&id));
+        // One that was given up is tried anew when it changes.
+        messages::postpone(&mut tx, &id, messages::NEVER, "no such channel").await.unwrap();
+        assert_eq!(due(&mut tx, Timestamp(i64::MAX - 1)).await, []);
+        messages::edit(&mut tx, &id, &json!({"title": "mended"})).await.unwrap();
+        assert_eq!(due(&mut tx, NOW).await, std::slice::from_ref(&id));
+
+        // A replica that died had it; who gives it back untried does not forget that.
+        let id = say(&mut tx, "#b").await;
+        let read = async |tx: &mut Tx| messages::get(tx, &id).await.unwrap().unwrap();
+        let first = read(&mut tx).await;
+        assert!(!first.again && messages::claim(&mut tx, &first, NOW, Timestamp(2000)).await.unwrap());
+        let lost = read(&mut tx).await;
+        assert!(lost.again && messages::claim(&mut tx, &lost, Timestamp(2001), Timestamp(3000)).await.unwrap());
+        messages::give_back(&mut tx, &lost, Timestamp(3000)).await.unwrap();
+        let again = read(&mut tx).await;
+        assert!(again.again, "it may be there already");
+        messages::pause(&mut tx, &again, Timestamp(4000)).await.unwrap();
+        assert!(read(&mut tx).await.again);
+        assert_eq!(due(&mut tx, Timestamp(4000)).await.last(), Some(&id));
     })
     .await;
 }
@@ -109,8 +145,13 @@ async fn a_message_remembers_every_button_and_is_never_posted_backwards() {
         assert_eq!((stored.version, stored.posted_version, stored.external.as_deref()), (2, 2, Some("x2")));
         assert_eq!(stored.revision, before + 1);
         assert_eq!(stored.card, done);
-        let ever = json!({"approve": {"approve": "B"}, "refuse": {"refuse": "A"}, "undo": {"undo": "R"}});
-        assert_eq!(stored.presses, ever);
+        // By its id a button is the one that has it now; by its word it is the one that was seen.
+        for (id, was, now) in [("approve", "A", "B"), ("refuse", "A", "A")] {
+            assert_eq!(stored.presses[id], json!({id: now}));
+            let word = digest::marked(id, &digest::mark(&json!({id: was})));
+            assert_eq!(stored.presses[&word], json!({id: was}));
+        }
+        assert_eq!(stored.presses["undo"], json!({"undo": "R"}));
         assert!(messages::edit(&mut tx, &MessageId::new(), &done).await.is_err());
     })
     .await;

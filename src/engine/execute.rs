@@ -98,7 +98,8 @@ impl Engine {
             tools: planned.tools,
             idempotency_key,
             effect: step.body.step.effect,
-            started_at: self.clock.now(),
+            // The moment that is in the journal: who looks later has no other.
+            started_at: step.body.started_at.unwrap_or_else(|| self.clock.now()),
             timeout,
             cancel,
             planned: planned.plan.exact,

@@ -1,6 +1,7 @@
 //! What steps would do: placeholders filled, actions asked for their plans. Touches nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -16,6 +17,9 @@ use crate::domain::step::{Outcome, StepRun};
 use crate::domain::template::{self, TemplateError};
 use crate::executor::{self, Action, Tools};
 use crate::store::{Result, runs, steps};
+
+/// How long all plans of a dry run may take: it is over before somebody else takes the request for lost.
+const DRY_RUN: Duration = Duration::from_secs(20);
 
 /// Why a step has no plan now.
 pub(super) enum NoPlan {
@@ -82,10 +86,13 @@ impl Engine {
     pub(super) async fn dry_run(self: &Arc<Self>, request: &Request, by: &str) -> DryRun {
         let scope = self.scope_of(&request.book, (&request.args, request.env.as_deref()), by);
         let (mut planned, mut open) = (Vec::new(), Vec::new());
+        let until = tokio::time::Instant::now() + DRY_RUN;
         for (position, step) in request.book.steps.iter().enumerate() {
-            match self.plan_step(step, &scope).await {
+            let late = || NoPlan::Why(sentence!("action.no_plan_yet", seconds => DRY_RUN.as_secs()));
+            let plan = tokio::time::timeout_at(until, self.plan_step(step, &scope)).await;
+            match plan.unwrap_or_else(|_| Err(late())) {
                 Ok(Planned { plan, .. }) => {
-                    let undo = self.plan_undo(step, &scope).await;
+                    let undo = tokio::time::timeout_at(until, self.plan_undo(step, &scope)).await.unwrap_or_default();
                     planned.push(PlannedStep { position, title: step.title.clone(), plan, undo });
                 }
                 Err(NoPlan::Later) => open.push((step.title.clone(), self.words().get("card.depends"))),

@@ -37,6 +37,11 @@ impl Sent {
         self.0.store(true, Ordering::Relaxed);
     }
 
+    /// The other side has answered that it did not.
+    pub(super) fn over(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
     /// Whether it may.
     pub(super) fn is(&self) -> bool {
         self.0.load(Ordering::Relaxed)

@@ -345,6 +345,10 @@ impl StepContext {
     }
 }
 
+/// Longest that a plan may take, whatever an action says: a file of a hundred gigabytes is read in it, and what does not
+/// answer is given up on.
+const PLANNING: Duration = Duration::from_mins(5);
+
 /// Plans a step. The only way to a plan: here it takes the step's effect, if that is higher than what the action
 /// certainly does, and loses every known secret that a runbook or an argument spells out.
 ///
@@ -352,7 +356,9 @@ impl StepContext {
 /// As [`Action::plan`].
 pub async fn plan(action: &dyn Action, tools: &Tools, effect: Effect) -> Result<Plan, Sentence> {
     let shown = |text: &str| output::clean(&tools.redactor.text(text));
-    let plan = action.plan(tools).await.map_err(|error| error.map_text(&shown))?;
+    let plan = tokio::time::timeout(PLANNING, action.plan(tools)).await;
+    let plan = plan.unwrap_or_else(|_| Err(sentence!("action.no_plan_yet", seconds => PLANNING.as_secs())));
+    let plan = plan.map_err(|error| error.map_text(&shown))?;
     Ok(Plan {
         effect: plan.effect.max(effect),
         target: plan.target.map_text(&shown),

@@ -12,6 +12,9 @@ use crate::secret::Secret;
 /// Secrets shorter than this many bytes are not looked for: they would be found in ordinary words everywhere.
 pub const SHORTEST: usize = 6;
 
+/// How what stands in for a secret begins.
+pub const REDACTED: &str = "[redacted ";
+
 /// A line of a secret of several lines (a key file) is looked for by itself from this many bytes on.
 const SHORTEST_LINE: usize = 16;
 
@@ -39,7 +42,7 @@ impl Redactor {
         for (name, secret) in secrets {
             let mut forms = forms(secret.reveal());
             forms.retain(|form| !patterns.contains(form));
-            labels.resize(labels.len() + forms.len(), format!("[redacted {name}]"));
+            labels.resize(labels.len() + forms.len(), format!("{REDACTED}{name}]"));
             patterns.extend(forms);
         }
         let longest = patterns.iter().map(Vec::len).max().unwrap_or(0);

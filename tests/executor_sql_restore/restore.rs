@@ -249,6 +249,14 @@ async fn a_database_keeps_what_no_dump_holds_and_one_that_is_gone_comes_back() {
     let report = done(house.restore("shop.dump").await);
     let after: String = sqlx::query_scalar(state).bind(name).fetch_one(&mut admin).await.unwrap();
     assert_eq!(before, after);
+    done(house.copy("drop_copy", report.facts["safety_copy"].as_str().unwrap()).await);
+    // Also one that finds nothing unless it is told where.
+    admin.execute(AssertSqlSafe(format!("ALTER DATABASE {name} SET search_path = ''"))).await.unwrap();
+    let before: String = sqlx::query_scalar(state).bind(name).fetch_one(&mut admin).await.unwrap();
+    let report = done(house.restore("shop.dump").await);
+    let after: String = sqlx::query_scalar(state).bind(name).fetch_one(&mut admin).await.unwrap();
+    assert_eq!(before, after);
+    admin.execute(AssertSqlSafe(format!("ALTER DATABASE {name} RESET search_path"))).await.unwrap();
     // Now the database is gone altogether.
     admin.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.unwrap();
     done(house.copy("drop_copy", report.facts["safety_copy"].as_str().unwrap()).await);

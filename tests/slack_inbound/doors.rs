@@ -122,6 +122,8 @@ async fn a_slow_slack_delays_nobodys_acknowledgement() {
         town.slack.trouble("views.open", 1, sereno_fakes::slack::Trouble::Hang);
         let heard = town.ana().slash("C1", "/ops drain prod").await;
         assert!(heard.acked && heard.latency < Duration::from_secs(1), "{heard:?}");
+        // The form did not come: who asked is told what is missing, with a button for it.
+        town.whispers(&town.ana(), &["drain"]).await;
     })
     .await;
 }

@@ -116,6 +116,18 @@ async fn rights_come_from_accounts_of_ours_that_are_open_and_from_their_groups()
 }
 
 #[tokio::test]
+async fn without_the_scope_for_groups_accounts_are_still_looked_at() {
+    let town = Town::without("usergroups:read").await;
+    // Refused, not away: asking again changes nothing, and who asks then asks for the account alone.
+    let groups = ["S1".to_owned()];
+    assert!(matches!(town.chat.standing("T1/U1", &groups).await, Err(ChatError::Refused(_))));
+    town.slack.with(|world| world.deactivate("U1"));
+    town.forward(3);
+    let stands = town.chat.standing("T1/U1", &[]).await.unwrap().unwrap();
+    assert!(stands.gone);
+}
+
+#[tokio::test]
 async fn standing_is_asked_for_no_more_often_than_slack_bears() {
     let town = Town::new().await;
     let groups = ["S1".to_owned()];

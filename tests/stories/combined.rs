@@ -189,3 +189,24 @@ async fn a_plan_that_hangs_holds_up_neither_other_requests_nor_other_runs() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_means_the_button_that_was_seen() {
+    let book = "name: walk\nsummary: Two looks\nenvironments: [dev]\nallow: [{ roles: [operator] }]\nsteps:
+  - { id: one, title: The door, action: ask, with: { instructions: Is the door shut?, evidence: true } }
+  - { id: two, title: The backup, action: ask, with: { instructions: Is there a backup?, evidence: true } }\n";
+    story_on(CONSOLE, &[("shop/walk.yaml", book)], async |s| {
+        let card = only(s.person("ana").says("#infra", "/ops walk dev").await);
+        let seen = card.card.button("check").unwrap().word();
+        s.person("eva").presses_with(&card, "check", &[("evidence", "shut")]).await;
+        // Leo had the form of the first one open.
+        let told = only(s.person("leo").presses_with(&card, &seen, &[("evidence", "shut, too")]).await);
+        assert_eq!(told.card.state, "step_moved_on", "{}", told.card.text());
+        let now = s.message(&card.id).await;
+        assert_eq!(now.card.state, "holding", "nobody has looked at the backup: {}", now.card.text());
+        let seen = now.card.button("check").unwrap().word();
+        s.person("leo").presses_with(&now, &seen, &[("evidence", "there is one")]).await;
+        assert_eq!(s.message(&card.id).await.card.state, "done");
+    })
+    .await;
+}

@@ -11,12 +11,12 @@ use bollard::query_parameters::{
 use serde_json::{Value, json};
 
 use super::Attempt;
-use super::disk::{size, things};
+use super::disk::things;
 use super::engine::{Container, Engine, Fault, PROJECT, dependencies_first, fault};
 use super::job::Kind;
 use super::prune::volume_created;
 use crate::domain::sentence::{Sentence, sentence};
-use crate::executor::listed;
+use crate::executor::{StepContext, listed};
 
 /// All of a project.
 pub(super) struct Project {
@@ -72,8 +72,7 @@ async fn volumes(engine: &Engine, label: &str) -> Result<Vec<Volume>, Fault> {
 }
 
 impl Project {
-    /// As the plan holds it. Sizes are in its line alone, rounded: a database that writes would make it another plan
-    /// all the time.
+    /// As the plan holds it.
     pub(super) fn planned(&self) -> Value {
         json!({
             "targets": self.containers.iter().map(Container::planned).collect::<Vec<_>>(),
@@ -88,11 +87,11 @@ impl Project {
         let or_none = |names: Vec<String>| if names.is_empty() { none() } else { names.join(", ") };
         let containers = or_none(self.containers.iter().map(|one| one.name.clone()).collect());
         let networks = or_none(self.networks.iter().map(|(name, _)| name.clone()).collect());
-        let volume = |one: &Volume| format!("{} ({})", one.name, one.bytes.map_or_else(none, size));
         match self.volumes.is_empty() {
             true => sentence!("action.docker_down", project => name, containers, networks),
             false => {
-                let volumes = self.volumes.iter().map(volume).collect::<Vec<_>>().join(", ");
+                // Without sizes: what still writes would make it another plan until somebody approves it.
+                let volumes = self.volumes.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ");
                 sentence!("action.docker_down_volumes", project => name, containers, networks, volumes)
             }
         }
@@ -102,10 +101,11 @@ impl Project {
     pub(super) async fn remove(
         &self,
         engine: &Engine,
-        (planned, grace, volumes): (&Value, Option<i32>, bool),
+        cx: &StepContext,
+        (grace, volumes): (Option<i32>, bool),
         attempt: &mut Attempt<'_>,
     ) -> Result<Sentence, Fault> {
-        let now = self.planned();
+        let (planned, now) = (&cx.planned, cx.tools.redactor.value(&self.planned()));
         if ["targets", "networks", "volumes"].iter().any(|of| planned[*of] != now[*of]) {
             return Err(Fault::Failed(sentence!("action.docker_moved_on")));
         }

@@ -198,13 +198,13 @@ impl DockerStep {
         let engine = Engine::reach(&cx.tools, cx.timeout).await?;
         match &self.job {
             Job::Df => return disk::df(&engine, attempt).await,
-            Job::Prune { .. } => return prune::all(&engine, &cx.planned, attempt).await,
+            Job::Prune { .. } => return prune::all(&engine, &self.unused(), cx, attempt).await,
             Job::Network { network: Some(name) } => return network::members(&engine, name, attempt).await,
             Job::Run(_) if !cx.tools.docker_run => return Err(Fault::Failed(sentence!("action.docker_run_closed"))),
             Job::Run(one) => return oneoff::run(&engine, one, cx, attempt).await,
             Job::Down { volumes, grace } => {
                 let project = down::project(&engine, self.project(), *volumes).await?;
-                return project.remove(&engine, (&cx.planned, *grace, *volumes), attempt).await;
+                return project.remove(&engine, cx, (*grace, *volumes), attempt).await;
             }
             Job::WaitHealthy { within } => {
                 // Before the step's own time is up: this one can say who is not well.

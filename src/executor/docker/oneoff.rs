@@ -74,8 +74,8 @@ pub(super) async fn run(
 ) -> Result<Sentence, Fault> {
     sweep(engine, cx).await?;
     let resolved = resolve(engine, one).await?;
-    if !cx.planned.is_null() && ["image_id", "volumes", "network_id"].iter().any(|of| cx.planned[*of] != resolved[*of])
-    {
+    let now = cx.tools.redactor.value(&resolved);
+    if !cx.planned.is_null() && ["image_id", "volumes", "network_id"].iter().any(|of| cx.planned[*of] != now[*of]) {
         return Err(Fault::Failed(sentence!("action.docker_moved_on")));
     }
     let body = body(one, &resolved, cx).map_err(Fault::Failed)?;

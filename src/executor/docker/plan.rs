@@ -74,6 +74,17 @@ impl DockerStep {
         Found { target, line, exact: json!({ "targets": [] }) }
     }
 
+    /// What a prune is for.
+    pub(super) fn unused(&self) -> prune::Wanted<'_> {
+        let project = Some(self.project()).filter(|project| !project.is_empty());
+        match &self.job {
+            Job::Prune { kinds, named_images, label } => {
+                prune::Wanted { kinds, named_images: *named_images, label: label.as_deref(), project }
+            }
+            _ => prune::Wanted { kinds: &[], named_images: false, label: None, project },
+        }
+    }
+
     async fn changes(&self, tools: &Tools, patience: Duration) -> Result<Found, Fault> {
         if matches!(self.job, Job::Run(_)) && !tools.docker_run {
             return Err(Fault::Failed(sentence!("action.docker_run_closed")));
@@ -91,10 +102,8 @@ impl DockerStep {
                 let line = project.line(self.project());
                 Ok(Found { target: self.selector.named(), line, exact: project.planned() })
             }
-            Job::Prune { kinds, named_images, label } => {
-                let project = Some(self.project()).filter(|project| !project.is_empty());
-                let wanted = prune::Wanted { kinds, named_images: *named_images, label: label.as_deref(), project };
-                let targets = prune::targets(&engine, &wanted).await?;
+            Job::Prune { .. } => {
+                let targets = prune::targets(&engine, &self.unused()).await?;
                 let line = prune::line(&targets);
                 Ok(Found { target: sentence!("action.docker_the_engine"), line, exact: json!({ "targets": targets }) })
             }

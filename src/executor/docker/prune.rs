@@ -16,6 +16,8 @@ use super::disk::{Thing, size, things};
 use super::engine::{Engine, Fault, PROJECT, fault};
 use super::job::Kind;
 use crate::domain::sentence::{Sentence, sentence};
+use crate::executor::StepContext;
+use crate::executor::redact::REDACTED;
 
 /// Most things that one step removes.
 const MOST: usize = 1000;
@@ -137,9 +139,24 @@ pub(super) fn line(targets: &[Target]) -> Sentence {
 }
 
 /// Removes what was planned. The facts tell what went and what stayed, also when it is stopped half-way.
-pub(super) async fn all(engine: &Engine, planned: &Value, attempt: &mut Attempt<'_>) -> Result<Sentence, Fault> {
-    let targets: Vec<Target> = serde_json::from_value(planned["targets"].clone())
+pub(super) async fn all(
+    engine: &Engine,
+    wanted: &Wanted<'_>,
+    cx: &StepContext,
+    attempt: &mut Attempt<'_>,
+) -> Result<Sentence, Fault> {
+    let mut targets: Vec<Target> = serde_json::from_value(cx.planned["targets"].clone())
         .map_err(|_| Fault::Failed(sentence!("action.docker_no_plan", verb => "prune")))?;
+    // Names in which a secret was seen are not what the engine calls them: what they stand for is found again.
+    let shown = |target: &Target| cx.tools.redactor.value(&json!(target));
+    if targets.iter().any(|target| json!(target).to_string().contains(REDACTED)) {
+        let now = self::targets(engine, wanted).await?;
+        for target in &mut targets {
+            if let Some(found) = now.iter().find(|now| shown(now) == json!(target)) {
+                *target = found.clone();
+            }
+        }
+    }
     let mut tally = Tally::default();
     for target in &targets {
         tally.tell(attempt);

@@ -27,6 +27,8 @@ struct Newest {
 pub(super) fn report(place: &Place, pattern: &Regex, now: Timestamp) -> Result<Report, Sentence> {
     let dir = place.real()?;
     let no = |error: std::io::Error| unreadable(&dir.display().to_string(), &error);
+    // The whole name: by itself a pattern is content with what its first alternative takes.
+    let pattern = Regex::new(&format!("^(?:{pattern})$")).map_err(Sentence::plain)?;
     let (mut found, mut count, mut total, mut oldest) = (Vec::<Newest>::new(), 0_u64, 0_u64, now);
     for (at, entry) in fs::read_dir(&dir).map_err(no)?.enumerate() {
         if at >= ENTRIES {
@@ -34,7 +36,7 @@ pub(super) fn report(place: &Place, pattern: &Regex, now: Timestamp) -> Result<R
         }
         let entry = entry.map_err(no)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let whole = pattern.find(&name).is_some_and(|found| found.len() == name.len());
+        let whole = pattern.is_match(&name);
         // One that goes away meanwhile is not there.
         let Some(metadata) = entry.metadata().ok().filter(|metadata| whole && metadata.is_file()) else { continue };
         count += 1;

@@ -30,6 +30,7 @@ use crate::domain::plan::Plan;
 use crate::domain::runbook::Effect;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::domain::step::{Outcome, Report};
+use crate::executor::attempt::Sent;
 use crate::executor::{Action, ActionSpec, Probe, StepContext, Tools, read, schema_of};
 
 /// Its row in the table.
@@ -90,7 +91,15 @@ impl Action for Restore {
         let done = match &self.job {
             Job::Restore { place, owners } => self.restore(cx, place, *owners).await,
             Job::SwapBack { copy } => self.swap_back(cx, copy).await,
-            Job::DropCopy { copy } => self.bounded(cx, self.drop_copy(cx, copy)).await,
+            Job::DropCopy { copy } => {
+                let sent = Sent::default();
+                let dropped = self.bounded(cx, self.drop_copy(cx, copy, &sent)).await;
+                // The server goes on with what it was told, whoever listens.
+                dropped.map_err(|(facts, fault)| match fault {
+                    Fault::Failed(why) if sent.is() => (facts, Fault::Lost(why)),
+                    fault => (facts, fault),
+                })
+            }
         };
         match done {
             Ok(report) => Outcome::Done(report),
@@ -267,7 +276,7 @@ impl Restore {
         Ok(Report::new(json!({ "database": name, "set_aside": aside, "sessions_ended": ended }), line))
     }
 
-    async fn drop_copy(&self, cx: &StepContext, copy: &str) -> Result<Report, Broken> {
+    async fn drop_copy(&self, cx: &StepContext, copy: &str, sent: &Sent) -> Result<Report, Broken> {
         let name = self.name(&cx.tools).map_err(failed)?;
         let mut admin = server::connect(&cx.tools, self.server()).await.map_err(failed)?;
         let kept = self.kept(&mut admin, &name, copy).await.map_err(failed)?;
@@ -276,7 +285,15 @@ impl Restore {
         let bytes: Result<i64, _> = sqlx::query_scalar(size).bind(kept.oid).fetch_one(&mut admin).await;
         let bytes = bytes.map_err(|error| failed(server::failed(error)))?;
         // Somebody who is connected with it may be saving something: that is an error here.
-        server::discard(&mut admin, copy).await.map_err(failed)?;
+        sent.now();
+        match server::discarded(&mut admin, copy).await {
+            // It said that it did not.
+            Err(error @ sqlx::Error::Database(_)) => {
+                sent.over();
+                return Err(failed(server::failed(error)));
+            }
+            answer => answer.map_err(|error| failed(server::failed(error)))?,
+        }
         let line = sentence!("action.sql_copy_dropped", copy, bytes);
         Ok(Report::new(json!({ "dropped": copy, "bytes": bytes }), line))
     }

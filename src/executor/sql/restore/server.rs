@@ -9,18 +9,20 @@ use crate::executor::sql::dump::tools;
 use crate::executor::sql::ident::quoted;
 use crate::executor::{StepContext, Tools};
 
+/// How long a server may take to let us in.
+const CONNECTING: Duration = Duration::from_secs(10);
 /// How long tidying up may take.
 const TIDYING: Duration = Duration::from_secs(8);
 
 /// A new database like an old one: the statements that are still to be said once it is there.
 const LIKE: &str = "SELECT format('ALTER DATABASE %I SET %I TO ', $2, split_part(c, '=', 1)) \
          || CASE WHEN split_part(c, '=', 1) IN ('search_path', 'session_preload_libraries', 'temp_tablespaces', \
-         'local_preload_libraries') THEN substr(c, strpos(c, '=') + 1) \
+         'local_preload_libraries') THEN replace(substr(c, strpos(c, '=') + 1), '\"\"', '''''') \
          ELSE quote_literal(substr(c, strpos(c, '=') + 1)) END \
        FROM pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setdatabase = $1::oid AND s.setrole = 0 \
      UNION ALL SELECT format('ALTER ROLE %I IN DATABASE %I SET %I TO ', r.rolname, $2, split_part(c, '=', 1)) \
          || CASE WHEN split_part(c, '=', 1) IN ('search_path', 'session_preload_libraries', 'temp_tablespaces', \
-         'local_preload_libraries') THEN substr(c, strpos(c, '=') + 1) \
+         'local_preload_libraries') THEN replace(substr(c, strpos(c, '=') + 1), '\"\"', '''''') \
          ELSE quote_literal(substr(c, strpos(c, '=') + 1)) END \
        FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole, unnest(s.setconfig) c \
        WHERE s.setdatabase = $1::oid \
@@ -52,7 +54,9 @@ pub(super) struct Found {
 /// A connection that is not with the database that it is about.
 pub(super) async fn connect(tools: &Tools, (secret, maintenance): (&str, &str)) -> Result<PgConnection, Sentence> {
     let options = tools::options(tools, secret)?.database(maintenance);
-    PgConnection::connect_with(&options).await.map_err(|error| match error {
+    let connected = tokio::time::timeout(CONNECTING, PgConnection::connect_with(&options)).await;
+    let late = || sentence!("action.sql_not_reached", why => format!("{} s", CONNECTING.as_secs()));
+    connected.map_err(|_| late())?.map_err(|error| match error {
         sqlx::Error::Database(error) => says(error.as_ref()),
         error => sentence!("action.sql_not_reached", why => error.to_string()),
     })
@@ -113,6 +117,11 @@ pub(super) async fn tidy(cx: &StepContext, server: (&str, &str), name: &str) {
 
 /// Drops a database that nobody is connected with.
 pub(super) async fn discard(admin: &mut PgConnection, name: &str) -> Result<(), Sentence> {
+    discarded(admin, name).await.map_err(failed)
+}
+
+/// The same, with the error as it came.
+pub(super) async fn discarded(admin: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
     let text = format!("DROP DATABASE IF EXISTS {}", quoted(name));
-    admin.execute(AssertSqlSafe(text)).await.map(drop).map_err(failed)
+    admin.execute(AssertSqlSafe(text)).await.map(drop)
 }
