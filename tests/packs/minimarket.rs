@@ -84,18 +84,19 @@ impl Watcher {
         Self::of(job, hot, body).await
     }
 
-    /// Of a service that has been doing this for more than a minute, so that rates are exact: what it counted in so many
-    /// seconds. Each scrape tells of a moment four seconds later, until now.
+    /// Of a service that has been doing this for more than five minutes, so that rates are exact to a few percent (what
+    /// is divided by each other is exact): what it counted in so many seconds. Each scrape tells of a moment eight seconds
+    /// later, until now.
     pub async fn steady(job: &str, counted: impl Fn(f64) -> String + Send + Sync + 'static) -> Option<Self> {
         let (began, turn) = (Clock::System.now().0, AtomicI64::new(0));
         let body = move || {
-            let at = (began - 80_000 + 4_000 * turn.fetch_add(1, Ordering::Relaxed)).min(Clock::System.now().0);
+            let at = (began - 320_000 + 8_000 * turn.fetch_add(1, Ordering::Relaxed)).min(Clock::System.now().0);
             #[allow(clippy::cast_precision_loss)] // minutes of milliseconds
-            let seconds = (at - began + 80_000) as f64 / 1_000.0;
+            let seconds = (at - began + 320_000) as f64 / 1_000.0;
             counted(seconds).lines().map(|line| format!("{line} {at}\n")).collect()
         };
         let watcher = Self::of(job, Arc::default(), body).await?;
-        watcher.finds("min(count_over_time(process_cpu_seconds_total[1m]))>14").await;
+        watcher.finds("min(count_over_time(process_cpu_seconds_total[5m]))>36").await;
         Some(watcher)
     }
 

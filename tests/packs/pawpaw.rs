@@ -121,7 +121,7 @@ async fn a_deploy_keeps_the_secrets_that_are_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn eighty_percent_of_the_processor_is_the_line() {
     let (Some(paw), Some(below), Some(above)) =
-        (Paw::new().await, steady(0.0, 0.3, 0.795).await, steady(0.0, 0.3, 0.805).await)
+        (Paw::new().await, steady(0.0, 0.3, 0.795).await, steady(0.0, 0.3, 0.83).await)
     else {
         return;
     };
@@ -135,6 +135,69 @@ async fn eighty_percent_of_the_processor_is_the_line() {
             })
             .await;
     }
+}
+
+/// Nobody knows how hot it is, or there are more than three already: nothing is changed, and nobody is asked to agree.
+/// Proves: P09, Y46.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_scaled_blindly_nor_down() {
+    let (Some(paw), Some(silent), Some(hot)) = (
+        Paw::new().await,
+        Watcher::steady("another", |_| "process_cpu_seconds_total 1\n".to_owned()).await,
+        steady(0.0, 0.3, 0.95).await,
+    ) else {
+        return;
+    };
+    for number in 1..=5 {
+        paw.stack.up("backend", number).await;
+    }
+    paw.stack.up("nginx", 1).await;
+    for server in [silent.url.as_str(), "http://127.0.0.1:1"] {
+        paw.here()
+            .value("prometheus", server)
+            .tell(async |s| {
+                let run = asks(s, "latencia prod").await;
+                let over = comes_to(s, &run, "failed").await;
+                let all = told(s, &over).await;
+                assert!(!all.contains("por encima de 0.8."), "{server}: {all}");
+            })
+            .await;
+    }
+    paw.here()
+        .value("prometheus", &hot.url)
+        .tell(async |s| {
+            let run = asks(s, "latencia prod").await;
+            let over = comes_to(s, &run, "done").await;
+            let all = told(s, &over).await + &over.card.text();
+            assert!(all.contains("Ya hay 5 réplicas, 5 en marcha"), "{all}");
+            paw.stack.started_at(&paw.stack.name("backend", 5)).await;
+        })
+        .await;
+}
+
+/// What a restore has stopped stays so until its end, whoever wants to start it or to clear it away.
+/// Proves: P07.
+#[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::disallowed_methods)] // a test starts a process
+async fn nothing_starts_the_backend_while_a_restore_waits() {
+    let (Some(paw), Some(db)) = (Paw::new().await, Shop::new().await) else { return };
+    paw.stack.up("backend", 1).await;
+    let mut dump = std::process::Command::new("pg_dump");
+    let file = paw.dir.path().join("backups/backup_1.sql");
+    assert!(dump.arg("--file").arg(file).arg(db.url()).status().unwrap().success());
+    paw.with_database(&db.url())
+        .value("database", &db.name)
+        .value("table", "orders")
+        .tell(async |s| {
+            let run = asks(s, "restaurar backup_1.sql prod").await;
+            comes_to(s, &run, "awaiting_approval").await;
+            for line in ["desplegar prod", "limpiar-docker prod"] {
+                let refused = asks(s, line).await;
+                let all = told(s, &refused).await;
+                assert!(all.contains("is held by") && all.contains("restaurar"), "{line}: {all}");
+            }
+        })
+        .await;
 }
 
 /// Nobody needs to agree to anything in development. The image is built by the engine, from what stands there now.
@@ -322,6 +385,23 @@ async fn backups_are_fresh_and_what_nothing_uses_is_removed() {
             comes_to(s, &run, "failed").await;
             paw.write("backups/backup_2026-11-22.sql", "-- a backup\n");
             done(s, "backups prod").await;
+            let now = s.clock.now().0;
+            let old = |name: &str, days: i64| {
+                paw.write(name, "-- a backup\n");
+                let at = std::time::Duration::from_millis(u64::try_from(now - days * 24 * 3_600_000).unwrap());
+                let file = std::fs::File::open(paw.dir.path().join(name)).unwrap();
+                file.set_modified(std::time::UNIX_EPOCH + at).unwrap();
+            };
+            for day in 0..30 {
+                for half in ["a", "b"] {
+                    old(&format!("backups/backup_{day}{half}.sql"), day);
+                }
+            }
+            done(s, "backups prod").await; // two a day are not too many
+            old("backups/backup_old.sql", 33);
+            let run = asks(s, "backups prod").await;
+            let text = comes_to(s, &run, "failed").await.card.text();
+            assert!(text.contains("el más viejo (s) | not OK"), "nobody removes them: {text}");
             let (own, stray) = (format!("{}_unused", paw.stack.project), format!("{}_stray", paw.stack.project));
             let body = VolumeCreateRequest { name: Some(stray.clone()), ..VolumeCreateRequest::default() };
             paw.stack.docker.create_volume(body).await.unwrap();
@@ -392,6 +472,17 @@ async fn dependencies_are_audited_and_updated_and_tested() {
             assert_eq!(over.card.state, "failed", "{}", told(s, &over).await);
             assert!(told(s, &over).await.contains("npm ERR! test is not well"), "{}", told(s, &over).await);
             assert_eq!(locked("backend"), "older\n", "git has brought back what was there");
+
+            paw.write("fails-update", "");
+            let over = through(s, "mantenimiento actualizar backend prod", "").await;
+            assert_eq!(over.card.state, "failed", "{}", told(s, &over).await);
+            assert_eq!(locked("backend"), "older\n", "and also where npm dies half-way: {}", told(s, &over).await);
+            paw.write("backend/package.json", "somebody's\n");
+            let before = calls().len();
+            let over = through(s, "mantenimiento actualizar backend prod", "").await;
+            assert_eq!(over.card.state, "failed", "{}", told(s, &over).await);
+            assert!(calls()[before..].iter().all(|call| !call.starts_with("update")), "what git has not is not lost");
+            assert_eq!(std::fs::read_to_string(root.join("backend/package.json")).unwrap(), "somebody's\n");
         })
         .await;
 }

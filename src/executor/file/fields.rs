@@ -36,7 +36,7 @@ text_enum! {
 }
 
 /// Files of this machine. Facts, by verb: `keys`: `set`, `missing`, `wrong` (names, never values), `all_ok`. `equal`:
-/// `equal`, `set`. `newest`: `count`, `name`, `age_seconds`, `bytes`, `total_bytes`, `names` (the newest 50); without a
+/// `equal`, `set`. `newest`: `count`, `name`, `age_seconds`, `oldest_age_seconds`, `bytes`, `total_bytes`, `names` (the newest 50); without a
 /// file only `count`. `search`: `lines`, `matches`, `scanned_bytes`, `truncated`. `copy`: `to`, `bytes`, `sha256`.
 /// `uncopy`: `to`, `gone` (whether it was gone before).
 #[derive(Debug, Deserialize, schemars::JsonSchema)]

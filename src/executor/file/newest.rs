@@ -29,7 +29,7 @@ pub(super) fn report(place: &Place, pattern: &Regex, now: Timestamp) -> Result<R
     let no = |error: std::io::Error| unreadable(&dir.display().to_string(), &error);
     // The whole name: by itself a pattern is content with what its first alternative takes.
     let pattern = Regex::new(&format!("^(?:{pattern})$")).map_err(Sentence::plain)?;
-    let (mut found, mut count, mut total) = (Vec::<Newest>::new(), 0_u64, 0_u64);
+    let (mut found, mut count, mut total, mut oldest) = (Vec::<Newest>::new(), 0_u64, 0_u64, now);
     for (at, entry) in fs::read_dir(&dir).map_err(no)?.enumerate() {
         if at >= ENTRIES {
             return Err(sentence!("action.file_crowd", most => ENTRIES));
@@ -43,6 +43,7 @@ pub(super) fn report(place: &Place, pattern: &Regex, now: Timestamp) -> Result<R
         total += metadata.len();
         let modified = metadata.modified().map_err(no)?.duration_since(UNIX_EPOCH).unwrap_or_default();
         let at = Timestamp(i64::try_from(modified.as_millis()).unwrap_or(i64::MAX));
+        oldest = oldest.min(at);
         found.push(Newest { name, bytes: metadata.len(), at });
         found.sort_by(|a, b| (b.at, &b.name).cmp(&(a.at, &a.name)));
         found.truncate(NAMES);
@@ -54,6 +55,7 @@ pub(super) fn report(place: &Place, pattern: &Regex, now: Timestamp) -> Result<R
     let age = now.since(newest.at).as_secs();
     let facts = json!({
         "count": count, "name": newest.name, "names": names, "age_seconds": age, "bytes": newest.bytes, "total_bytes": total,
+        "oldest_age_seconds": now.since(oldest).as_secs(),
     });
     let (name, bytes) = (newest.name.as_str(), newest.bytes);
     let line = match age / 60 {

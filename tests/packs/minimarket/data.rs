@@ -48,6 +48,28 @@ async fn a_restore_is_whole_although_somebody_else_is_connected() {
         .await;
 }
 
+/// The monitor itself proposes to restart what a restore has stopped; what a writer wrote meanwhile would be lost.
+/// Proves: M39, M02.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_starts_a_writer_while_a_restore_waits() {
+    let Some(market) = Market::up().await else { return };
+    market.noted("inventario_retail_1.dump").await;
+    market
+        .here()
+        .tell(async |s| {
+            let run = asks(s, "restaurar inventario_retail_1.dump prod").await;
+            comes_to(s, &run, "awaiting_approval").await;
+            let before = market.started("dashboard").await;
+            for line in ["reiniciar dashboard prod", "reiniciar-todo prod", "crear-indice productos sku prod"] {
+                let refused = asks(s, line).await;
+                let all = told(s, &refused).await;
+                assert!(all.contains("is held by") && all.contains("restaurar"), "{line}: {all}");
+            }
+            assert_eq!(market.started("dashboard").await, before);
+        })
+        .await;
+}
+
 /// Proves: M39.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_backup_is_found_before_anybody_is_asked() {
@@ -146,6 +168,7 @@ async fn the_key_is_checked_and_set_and_never_shown() {
 /// Proves: M38.
 #[cfg(feature = "aws")]
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::disallowed_methods)] // a test starts a process
 async fn a_backup_is_three_copies_here_and_in_s3_and_is_read_again() {
     use crate::aws_support::{ACCOUNT, Cloud, KEY as SECRET, KEY_ID};
     let (Some(market), Some(cloud)) = (Market::new().await, Cloud::moto()) else { return };
@@ -153,11 +176,13 @@ async fn a_backup_is_three_copies_here_and_in_s3_and_is_read_again() {
     // In memory: this machine's disk may be as good as full, and then no backup begins.
     let backups = tempfile::tempdir_in("/dev/shm").unwrap();
     market.files();
+    // Where the values' defaults have them.
+    let watching = "market/inventario-retail/observability";
     for folder in ["prometheus/tls", "alertmanager"] {
-        std::fs::create_dir_all(market.path(&format!("market/observability/{folder}"))).unwrap();
+        std::fs::create_dir_all(market.path(&format!("{watching}/{folder}"))).unwrap();
     }
-    for file in ["prometheus/prometheus.yml", "alertmanager/alertmanager.yml"] {
-        market.write(&format!("market/observability/{file}"), "");
+    for file in ["prometheus/prometheus.yml", "prometheus/tls/ca.crt", "alertmanager/alertmanager.yml"] {
+        market.write(&format!("{watching}/{file}"), "");
     }
     let aws = format!(
         "aws: {{ region: eu-west-1, endpoint_url: \"{}\", access_key_id: {KEY_ID}, secret_access_key: \"{SECRET}\" }}",
@@ -165,6 +190,8 @@ async fn a_backup_is_three_copies_here_and_in_s3_and_is_read_again() {
     );
     market
         .here()
+        .value("observability_dir", market.path(watching).display())
+        .value("tls", market.path(&format!("{watching}/prometheus/tls")).display())
         .value("backups", backups.path().display())
         .value("bucket", &cloud.name)
         .value("account", ACCOUNT)
@@ -175,9 +202,10 @@ async fn a_backup_is_three_copies_here_and_in_s3_and_is_read_again() {
             catches_up(s);
             done(s, "respaldar dev").await; // there, nobody needs to agree
             let run = asks(s, "backup prod").await;
-            // Once to make the copies; once more, when they are there, to send exactly these.
+            // Once to make the copies; once more for each time that copies are there, to send exactly these.
             approved_by(s, &run, &["leo"]).await;
             approved_by(s, &run, &["eva"]).await;
+            approved_by(s, &run, &["leo"]).await;
             let over = comes_to(s, &run, "done").await;
             assert!(over.card.text().contains("está en S3 | OK"), "{}", over.card.text());
             let of = |name: &str| {
@@ -196,6 +224,21 @@ async fn a_backup_is_three_copies_here_and_in_s3_and_is_read_again() {
                 assert!(all.contains(key), "{key}: {all}");
             }
             done(s, "respaldos prod").await;
+            let mut configs = std::fs::read_dir(backups.path()).unwrap().map(|one| one.unwrap().path());
+            let configs = configs.find(|path| path.display().to_string().contains("configs_")).unwrap();
+            let mut tar = std::process::Command::new("tar");
+            let listed = tar.arg("-tzf").arg(configs).output().unwrap().stdout;
+            let listed = String::from_utf8(listed).unwrap();
+            for file in [".env.production", "prometheus/prometheus.yml", "alertmanager/alertmanager.yml", "./ca.crt"] {
+                assert!(listed.lines().any(|line| line == file), "{file}: {listed}");
+            }
+
+            // Where a part cannot be read, the base is in S3 all the same.
+            std::fs::remove_file(market.path(&format!("{watching}/alertmanager/alertmanager.yml"))).unwrap();
+            let run = asks(s, "respaldar dev").await;
+            comes_to(s, &run, "failed").await;
+            let all = told(s, &run).await;
+            assert!(all.contains("está en S3 | OK"), "{all}");
         })
         .await;
 }

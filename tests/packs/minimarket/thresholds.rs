@@ -77,6 +77,39 @@ async fn a_rollback_is_considered_above_a_quarter_of_all_requests() {
     }
 }
 
+/// Nobody asks for anything, nothing is counted, or nobody counts: neither is all well, nor does a quarter fail.
+/// Proves: M11, M17, Y12, Y19.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_data_nothing_is_called_well_and_nothing_is_called_grave() {
+    let idle = |_: f64| {
+        "http_requests_total{status=\"200\"} 7\nhttp_requests_total{status=\"500\"} 7\nprocess_cpu_seconds_total 1\n"
+            .to_owned()
+    };
+    let (Some(market), Some(idle), Some(dead)) = (
+        Market::new().await,
+        Watcher::steady("dashboard", idle).await,
+        Watcher::steady("dashboard", |_| "process_cpu_seconds_total 1\n".to_owned()).await,
+    ) else {
+        return;
+    };
+    for server in [idle.url.as_str(), dead.url.as_str(), "http://127.0.0.1:1"] {
+        market
+            .here()
+            .value("prometheus", server)
+            .tell(async |s| {
+                let run = asks(s, "vigilar-errores prod").await;
+                let over = comes_to(s, &run, "failed").await;
+                let all = told(s, &over).await;
+                assert!(!all.contains("hay datos | OK"), "{server}: {all}");
+                let run = asks(s, "tasa-errores prod").await;
+                let text = s.message(&run.id).await.card.text();
+                assert!(!text.contains("parte que falla | OK"), "{server}: {text}");
+                assert!(server.ends_with(":1") || text.contains("hay datos | not OK"), "{server}: {text}");
+            })
+            .await;
+    }
+}
+
 /// A container that is allowed a hundred megabytes, and has taken this many.
 async fn takes(market: &Market, megabytes: u32) {
     let host = HostConfig { memory: Some(100 << 20), shm_size: Some(128 << 20), ..HostConfig::default() };

@@ -186,6 +186,33 @@ async fn certificates_are_renewed_twice_a_day_and_the_old_ones_are_kept() {
     .await;
 }
 
+/// The script has written one file and dies; the old ones come back by themselves, and both read them again.
+/// Proves: M28.
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_that_are_half_renewed_are_the_old_ones_again() {
+    let Some(market) = Market::new().await else { return };
+    for service in ["prometheus", "alertmanager"] {
+        market.stack.up(service, 1).await;
+    }
+    let tls = market.path("tls");
+    issue(&tls, Clock::System.now().0, 12);
+    let script = tls.join("generate_certs.sh");
+    std::fs::write(&script, "#!/bin/sh\necho new > ca.crt\nrm prometheus.key\nexit 1\n").unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let kept = || ["ca.crt", "prometheus.key"].map(|name| std::fs::read(tls.join(name)).ok());
+    market
+        .here()
+        .tell(async |s| {
+            catches_up(s);
+            let (old, before) = (kept(), market.started("prometheus").await);
+            let over = through(s, "renovar-certificados prod", "").await;
+            assert_eq!(over.card.state, "failed", "{}", told(s, &over).await);
+            assert_eq!(kept(), old, "{}", told(s, &over).await);
+            assert_ne!(market.started("prometheus").await, before, "they read what is there now");
+        })
+        .await;
+}
+
 /// Half of all requests fail, and still do five minutes later.
 /// Proves: M17, Y12.
 #[tokio::test(flavor = "multi_thread")]
@@ -200,7 +227,7 @@ async fn errors_that_do_not_go_away_are_the_architects_and_a_rollback_is_for_two
             let behind = u64::try_from(Clock::System.now().0 - s.clock.now().0).unwrap();
             s.clock.forward(Duration::from_millis(behind) - minutes(5));
             let run = asks(s, "vigilar-errores prod").await;
-            comes_to(s, &run, "holding").await;
+            comes_to(s, &run, "waiting").await;
             s.waits(minutes(5)).await;
             let held = comes_to(s, &run, "holding").await;
             assert!(held.card.text().contains("arquitecto"), "{}", held.card.text());
