@@ -334,34 +334,6 @@ async fn a_schedule_fires_once_a_moment_on_however_many_replicas() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_schedules_of_one_hour_are_two_and_one_that_finds_a_lock_says_so() {
-    let book = "name: clean\nsummary: Cleans\nparams: [{ name: what, type: text }]\nenvironments: [dev]
-allow: [{ roles: [operator] }]\nlock: \"{{ what }}\"
-schedule:
-  - { cron: '0 12 * * *', channel: '#infra', env: dev, args: { what: api } }
-  - { cron: '0 12 * * *', channel: '#infra', env: dev, args: { what: web } }
-  - { cron: '0 12 * * *', channel: '#infra', env: dev, args: { what: shop } }
-steps:
-  - { id: clean, title: Clean, action: shell, effect: change, with: { argv: ['${dir}/deploy', clean, '{{ what }}'] } }
-  - { id: look, title: Look, action: ask, with: { instructions: Look around } }\n";
-    story_on(CONSOLE, &[("shop/clean.yaml", book)], async |s| {
-        world(s);
-        let held = only(s.person("ana").says("#infra", "/ops clean shop dev").await);
-        s.waits(minutes(120)).await;
-        let mut effects = s.effects();
-        effects.sort();
-        assert_eq!(effects, ["clean api", "clean shop", "clean web"], "shop is Ana's");
-        let heard = s.channel("#infra").await;
-        let told: Vec<_> = heard.iter().filter(|heard| heard.card.state == "schedule_left_out").collect();
-        assert_eq!(told.len(), 1, "{heard:#?}");
-        let title = &told[0].card.title;
-        assert!(title.starts_with("shop/clean shop dev did not start") && title.contains("held by Ana"), "{title}");
-        s.person("ana").presses(&held, "cancel").await;
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn another_runbook_that_fails_is_tried_again_like_any_step() {
     let outer = "name: outer\nsummary: All of it\nallow: [{ roles: [operator] }]\nsteps:
   - { id: inner, title: A part, action: run, with: { runbook: shop/inner }, retry: { times: 1, delay: 1m } }\n";
