@@ -106,6 +106,8 @@ async fn a_backup_goes_into_a_bucket_and_an_older_version_comes_back() {
     let got = cloud.aws(get.clone()).await;
     assert_eq!(got["sha256"], sha256("first\n".repeat(20_000).as_bytes()));
     assert_eq!(std::fs::read_to_string(&copy).unwrap(), "first\n".repeat(20_000));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&copy).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600, "what is fetched may hold passwords");
     assert!(failed(cloud.run("aws", get).await).contains("not overwritten"));
     let missing = json!({"do": "s3.get_object", "bucket": bucket, "key": "none", "file": format!("{copy}2")});
     assert!(failed(cloud.run("aws", missing).await).contains("NotFound"));

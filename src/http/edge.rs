@@ -51,7 +51,8 @@ async fn leave(Shared(state): Shared<Arc<State>>, request: Request, next: Next) 
     let method = method_label(request.method());
     let for_people = is_page(request.uri().path()) && !wants_json(request.headers());
     // What was sent is not sent again by going there.
-    let target = request.uri().path_and_query().filter(|_| request.method() == Method::GET).map(ToString::to_string);
+    let again = request.method() == Method::GET || request.uri().path() == "/sign-in";
+    let target = request.uri().path_and_query().filter(|_| again).map(ToString::to_string);
     let page = for_people.then(|| (target, request.headers().clone()));
 
     let mut response = next.run(request).await;

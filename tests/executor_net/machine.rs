@@ -172,7 +172,7 @@ async fn the_newest_backup_has_an_age_and_a_size() {
     assert_eq!(
         newest().await,
         json!({
-            "count": 2, "name": "shop_2.dump", "names": ["shop_2.dump", "shop_1.dump"], "age_seconds": 5 * 3600,
+            "oldest_age_seconds": 30 * 3600, "count": 2, "name": "shop_2.dump", "names": ["shop_2.dump", "shop_1.dump"], "age_seconds": 5 * 3600,
             "bytes": 20, "total_bytes": 30,
         })
     );

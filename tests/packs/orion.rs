@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, pem::PemObject as _};
 use sereno::clock::Timestamp;
-use sereno_fakes::app::{App, TOKEN};
+use sereno_fakes::app::{App, OTHER, TOKEN};
 use sqlx::{AssertSqlSafe, Executor as _};
 use tokio::net::TcpListener;
 
@@ -110,6 +110,7 @@ impl Server {
             .secret("redis", format!("redis://127.0.0.1:{}", self.redis))
             .secret("api_token", TOKEN)
             .secret("tenant_a_token", TOKEN)
+            .secret("tenant_b_token", OTHER)
             .secret("login", r#"{"email":"test@test.com","password":"test"}"#)
     }
 

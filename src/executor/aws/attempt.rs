@@ -1,6 +1,6 @@
 //! One attempt of a step on AWS: what it has found so far, and what its end means. Knows nothing of single services.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Map, Value};
 
@@ -36,6 +36,11 @@ impl Attempt {
         Sending: Future<Output = Result<T, E>>,
     {
         changing(&self.sent, send).await
+    }
+
+    /// Whether something that AWS has taken is still under way: then whatever stops the attempt does not stop that.
+    pub(super) fn under_way(&self, is: bool) {
+        self.sent.store(is, Ordering::Relaxed);
     }
 
     /// What it came to.

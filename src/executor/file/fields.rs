@@ -12,6 +12,8 @@ use crate::executor::value::{SecretText, Text};
 const KEYS: usize = 100;
 /// Lines that are kept where nothing is said.
 const LAST: u32 = 100;
+/// Most lines among which one searches.
+const AMONG: u32 = 100_000;
 /// Most that may be asked for.
 const MOST: u32 = 1000;
 /// Largest compiled pattern, in bytes.
@@ -75,6 +77,11 @@ pub(super) struct Fields {
     #[serde(default)]
     #[schemars(range(min = 1, max = 1000))]
     last: Option<u32>,
+    /// `search`: among how many of the file's last lines; all that is read without. What is older is neither counted nor
+    /// shown.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100_000))]
+    among: Option<u32>,
 }
 
 /// A step that fits together.
@@ -88,7 +95,7 @@ pub(super) enum Job {
     Keys { name: String, keys: Vec<String>, length: Option<u32>, hex: bool },
     Equal { name: String, key: String, is: SecretText },
     Newest { pattern: Regex },
-    Search { name: String, pattern: Option<Regex>, last: u32 },
+    Search { name: String, pattern: Option<Regex>, last: u32, among: Option<u32> },
     Copy { name: String, to: String },
     Uncopy { name: String, to: String },
 }
@@ -111,6 +118,7 @@ impl Fields {
                 (self.is.is_some(), "is", &[Verb::Equal]),
                 (self.pattern.is_some(), "pattern", &[Verb::Newest, Verb::Search]),
                 (self.last.is_some(), "last", &[Verb::Search]),
+                (self.among.is_some(), "among", &[Verb::Search]),
             ],
         )?;
         if !self.dir.starts_with('/') || inner(self.dir.trim_matches('/')).is_err() {
@@ -142,7 +150,11 @@ impl Fields {
                 if !(1..=MOST).contains(&last) {
                     return Err(sentence!("action.limit", field => "last", most => MOST));
                 }
-                Job::Search { name: name()?, pattern: self.pattern.as_ref().map(compiled).transpose()?, last }
+                if self.among.is_some_and(|among| !(1..=AMONG).contains(&among)) {
+                    return Err(sentence!("action.limit", field => "among", most => AMONG));
+                }
+                let pattern = self.pattern.as_ref().map(compiled).transpose()?;
+                Job::Search { name: name()?, pattern, last, among: self.among }
             }
             Verb::Copy => Job::Copy { name: name()?, to: to()? },
             Verb::Uncopy => Job::Uncopy { name: name()?, to: to()? },

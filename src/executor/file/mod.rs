@@ -62,13 +62,14 @@ impl Action for File {
                 json!({ "do": "newest", "pattern": pattern.as_str() }),
                 &String::new(),
             ),
-            Job::Search { name, pattern, last } => {
+            Job::Search { name, pattern, last, among } => {
                 let pattern = pattern.as_ref().map(regex::Regex::as_str);
                 let line = match pattern {
                     Some(pattern) => sentence!("action.file_search", name, pattern),
                     None => sentence!("action.file_tail", name, last => *last),
                 };
-                (line, json!({ "do": "search", "name": name, "pattern": pattern, "last": last }), name)
+                let exact = json!({ "do": "search", "name": name, "pattern": pattern, "last": last, "among": among });
+                (line, exact, name)
             }
             Job::Copy { name, to } => {
                 let copied = copy::plan(Place::new(dir), name, to).await?;
@@ -123,7 +124,9 @@ impl File {
                 let (pattern, now) = (pattern.clone(), cx.started_at);
                 aside(move || newest::report(&place, &pattern, now)).await
             }
-            Job::Search { name, pattern, last } => search::report(&place, name, (pattern.as_ref(), *last), cx).await,
+            Job::Search { name, pattern, last, among } => {
+                search::report(&place, name, (pattern.as_ref(), *last, *among), cx).await
+            }
         }
     }
 

@@ -27,7 +27,7 @@ const CHUNK: usize = 64 * 1024;
 pub(super) async fn report(
     place: &Place,
     name: &str,
-    (pattern, last): (Option<&Regex>, u32),
+    (pattern, last, among): (Option<&Regex>, u32, Option<u32>),
     cx: &StepContext,
 ) -> Result<Report, Fault> {
     let no = |error: std::io::Error| unreadable(name, &error);
@@ -35,8 +35,7 @@ pub(super) async fn report(
     let length = file.metadata().map_err(no)?.len();
     let skipped = length.saturating_sub(READ);
     file.seek(SeekFrom::Start(skipped)).map_err(no)?;
-    let mut found =
-        Lines { pattern, last: last as usize, open: Vec::new(), kept: VecDeque::new(), matches: 0, size: 0 };
+    let mut found = Lines { pattern, last: last as usize, among: among.map(u64::from), ..Lines::default() };
     let mut stream = cx.tools.redactor.stream();
     // What is written meanwhile belongs to the next look.
     let mut rest = file.take(length - skipped);
@@ -64,12 +63,14 @@ pub(super) async fn report(
     }
     stream.finish(&mut |bytes| found.push(bytes));
     found.end_open();
+    found.forget();
     let mut recorder = Recorder::watched(cx, 0);
-    for line in &found.kept {
+    for (_, line) in &found.kept {
         recorder.push(Pipe::Out, line.as_bytes());
         recorder.push(Pipe::Out, b"\n");
     }
-    let (kept, matches) = (found.kept, found.matches);
+    let matches = if among.is_some() { found.matched.len() } else { found.matches };
+    let kept: Vec<String> = found.kept.into_iter().map(|(_, line)| line).collect();
     let line = match pattern {
         Some(_) => sentence!("action.file_matches", count => matches),
         None => sentence!("action.file_lines", count => kept.len()),
@@ -83,13 +84,21 @@ pub(super) async fn report(
 }
 
 /// Splits bytes into lines and keeps the last that match.
+#[derive(Default)]
 struct Lines<'p> {
     pattern: Option<&'p Regex>,
     last: usize,
+    /// Among how many of the last lines.
+    among: Option<u64>,
     /// The line that has not ended yet.
     open: Vec<u8>,
-    kept: VecDeque<String>,
+    /// How many lines there were.
+    number: u64,
+    /// With their numbers.
+    kept: VecDeque<(u64, String)>,
     matches: usize,
+    /// The numbers of those that match, where only some of the last lines count.
+    matched: VecDeque<u64>,
     size: usize,
 }
 
@@ -112,17 +121,56 @@ impl Lines<'_> {
     }
 
     fn end(&mut self) {
+        self.number += 1;
         let text = String::from_utf8_lossy(&std::mem::take(&mut self.open)).into_owned();
         let text = text.trim_end_matches('\r');
         if self.pattern.is_some_and(|pattern| !pattern.is_match(text)) {
             return;
         }
         self.matches += 1;
+        if self.among.is_some() {
+            self.matched.push_back(self.number);
+        }
         let line = beginning(text, LINE).to_owned();
         self.size += line.len();
-        self.kept.push_back(line);
+        self.kept.push_back((self.number, line));
         while self.kept.len() > self.last || self.size > ALL {
-            self.size -= self.kept.pop_front().map_or(0, |line| line.len());
+            self.size -= self.kept.pop_front().map_or(0, |(_, line)| line.len());
         }
+        self.forget();
+    }
+
+    /// Leaves out what lies before the lines that count.
+    fn forget(&mut self) {
+        let Some(among) = self.among else { return };
+        let first = self.number.saturating_sub(among) + 1;
+        while self.matched.front().is_some_and(|number| *number < first) {
+            self.matched.pop_front();
+        }
+        while self.kept.front().is_some_and(|(number, _)| *number < first) {
+            self.size -= self.kept.pop_front().map_or(0, |(_, line)| line.len());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_lines_count_where_that_is_said() {
+        let pattern = Regex::new("ERROR").unwrap();
+        let count = |text: &str, among: Option<u64>| {
+            let mut lines = Lines { pattern: Some(&pattern), last: 10, among, ..Lines::default() };
+            lines.push(text.as_bytes());
+            lines.end_open();
+            lines.forget();
+            (if among.is_some() { lines.matched.len() } else { lines.matches }, lines.kept.len())
+        };
+        let text = format!("ERROR old\n{}ERROR new\nok\n", "ok\n".repeat(200));
+        assert_eq!(count(&text, None), (2, 2));
+        assert_eq!(count(&text, Some(50)), (1, 1));
+        assert_eq!(count(&text, Some(1)), (0, 0));
+        assert_eq!(count("ERROR without an end", Some(1)), (1, 1));
     }
 }

@@ -16,6 +16,9 @@ use tokio::task::JoinHandle;
 /// The bearer token that guarded routes take.
 pub const TOKEN: &str = "app-token-0123456789";
 
+/// The token of another tenant, to whom one sale belongs.
+pub const OTHER: &str = "app-token-of-another-tenant";
+
 /// How the application is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
@@ -117,6 +120,9 @@ async fn serve(
     }
     let bearer = headers.get("authorization").and_then(|value| value.to_str().ok());
     let known = bearer == Some(&format!("Bearer {TOKEN}"));
+    if what == "GET /sales/venta-de-otro-tenant" && bearer == Some(&format!("Bearer {OTHER}")) {
+        return (StatusCode::OK, axum::Json(json!({"id": 9}))).into_response();
+    }
     usual(&what, world.health, known, &body)
 }
 

@@ -92,6 +92,11 @@ async fn tenants_are_kept_apart_in_the_rows_and_at_the_doors() {
                 assert!(text.contains(row), "{row}: {text}");
             }
             assert!(text.contains("productos sin tenant | OK"), "{text}");
+            // A sale that is nobody's proves nothing of the guards.
+            server.app.answers("GET /sales/venta-de-otro-tenant", 404, serde_json::json!({}));
+            let run = asks(s, "aislamiento prod").await;
+            let text = comes_to(s, &run, "failed").await.card.text();
+            assert!(text.contains("la venta del tenant B | not OK"), "{text}");
             let all = told(s, &run).await;
             assert!(!all.contains("eva@orion.test"), "no personal data: {all}");
         })

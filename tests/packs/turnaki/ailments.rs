@@ -158,7 +158,7 @@ async fn a_table_is_paid_by_request_by_the_code_and_a_deploy() {
             assert_eq!(checks_off(s, &run).await, 1);
             inner_deploy(s, &run).await;
             let over = comes_to(s, &run, "done").await;
-            assert!(over.card.text().contains("frenadas en cinco minutos"), "{}", over.card.text());
+            assert!(over.card.text().contains("escrituras frenadas en cinco minutos"), "{}", over.card.text());
         })
         .await;
 }

@@ -228,7 +228,10 @@ async fn fetch(job: &Job<'_>) -> Result<Found, Fault> {
     if tokio::fs::try_exists(path).await.map_err(unwritable)? {
         return Err(taken());
     }
-    let mut file = tokio::fs::File::create(&part).await.map_err(unwritable)?;
+    // For us alone: it may be a state with passwords in it.
+    let mut options = tokio::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&part).await.map_err(unwritable)?;
+    let part = Part(part);
     let (mut digest, mut bytes) = (ring::digest::Context::new(&ring::digest::SHA256), 0u64);
     let broken = |error| Fault::Failed(crate::executor::http::client::why(error, "aws.broken"));
     let copied: Result<(), Fault> = async {
@@ -239,12 +242,21 @@ async fn fetch(job: &Job<'_>) -> Result<Found, Fault> {
         }
         file.sync_all().await.map_err(unwritable)?;
         // Unlike a rename, a link takes nobody's place.
-        tokio::fs::hard_link(&part, path).await.map_err(unwritable)
+        tokio::fs::hard_link(&part.0, path).await.map_err(unwritable)
     }
     .await;
-    let _ = tokio::fs::remove_file(&part).await;
+    drop(part);
     copied?;
     let line: Sentence =
         sentence!("aws.fetched", what => job.text("key"), bytes => i64::try_from(bytes).unwrap_or(i64::MAX));
     Ok(Found::line(line).fact("bytes", bytes).fact("sha256", hex(digest.finish().as_ref())).fact("version", version))
+}
+
+/// A file that is not whole yet; gone with this, also when its download is stopped half-way.
+struct Part(String);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }

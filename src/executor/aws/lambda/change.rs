@@ -75,11 +75,14 @@ pub(super) async fn code(
     let answer = attempt.change(|| request().send()).await.map_err(|fault| moved(fault, function))?;
     let after = answer.code_sha256().unwrap_or_default().to_owned();
     attempt.found("after", after.clone());
+    attempt.under_way(true);
     settled(client, function).await?;
+    attempt.under_way(false);
     if publish_it {
         // Published is this code, whatever somebody puts in meanwhile.
         let request = || client.publish_version().function_name(function).code_sha256(&after);
-        let answer = attempt.change(|| request().send()).await?;
+        // The code is in by now: that no version came of it is not that nothing happened.
+        let answer = attempt.change(|| request().send()).await.map_err(|fault| Fault::Lost(fault.said()))?;
         let version = answer.version().unwrap_or_default();
         attempt.found("version", version);
         return Ok(sentence!("aws.lambda_published", function, version));
@@ -90,18 +93,20 @@ pub(super) async fn code(
     })
 }
 
-/// Waits until a change has arrived everywhere; the step's deadline ends it.
+/// Waits until a change has arrived everywhere; the step's deadline ends it. A look that fails says nothing of the change.
 pub(super) async fn settled(client: &Client, function: &str) -> Result<(), Fault> {
     loop {
-        let found = looking(|| client.get_function_configuration().function_name(function).send()).await?;
-        match found.last_update_status() {
-            Some(LastUpdateStatus::InProgress) => tokio::time::sleep(LOOK).await,
-            Some(LastUpdateStatus::Failed) => {
-                let why = found.last_update_status_reason().unwrap_or_default();
-                return Err(Fault::Failed(sentence!("aws.refused", why)));
+        if let Ok(found) = looking(|| client.get_function_configuration().function_name(function).send()).await {
+            match found.last_update_status() {
+                Some(LastUpdateStatus::InProgress) => {}
+                Some(LastUpdateStatus::Failed) => {
+                    let why = found.last_update_status_reason().unwrap_or_default();
+                    return Err(Fault::Failed(sentence!("aws.refused", why)));
+                }
+                _ => return Ok(()),
             }
-            _ => return Ok(()),
         }
+        tokio::time::sleep(LOOK).await;
     }
 }
 

@@ -55,8 +55,12 @@ pub(super) async fn update(
         request.set_revision_id(now["revision"].as_str().map(str::to_owned))
     };
     attempt.change(|| request().send()).await.map_err(|fault| change::moved(fault, function))?;
+    attempt.under_way(true);
     change::settled(client, function).await?;
-    attempt.found("after", shown(&configuration(client, function, None).await?));
+    if let Ok(after) = configuration(client, function, None).await {
+        attempt.found("after", shown(&after));
+    }
+    attempt.under_way(false);
     Ok(sentence!("aws.lambda_updated", function, what => changes.listed()))
 }
 
