@@ -14,7 +14,6 @@ use super::Attempt;
 use super::disk::things;
 use super::engine::{Container, Engine, Fault, PROJECT, dependencies_first, fault};
 use super::job::Kind;
-use super::prune::volume_created;
 use crate::domain::sentence::{Sentence, sentence};
 use crate::executor::{StepContext, listed};
 
@@ -29,7 +28,6 @@ pub(super) struct Project {
 
 struct Volume {
     name: String,
-    created: Option<String>,
     bytes: Option<i64>,
 }
 
@@ -64,8 +62,7 @@ async fn volumes(engine: &Engine, label: &str) -> Result<Vec<Volume>, Fault> {
         .collect();
     let mut found = Vec::new();
     for volume in listed.volumes.unwrap_or_default() {
-        let created = volume_created(engine, &volume.name).await?;
-        found.push(Volume { bytes: sizes.get(&volume.name).copied(), created, name: volume.name });
+        found.push(Volume { bytes: sizes.get(&volume.name).copied(), name: volume.name });
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
@@ -77,7 +74,8 @@ impl Project {
         json!({
             "targets": self.containers.iter().map(Container::planned).collect::<Vec<_>>(),
             "networks": self.networks.iter().map(|(name, id)| json!({"name": name, "id": id})).collect::<Vec<_>>(),
-            "volumes": self.volumes.iter().map(|one| json!({"name": one.name, "created": one.created})).collect::<Vec<_>>(),
+            // By name alone: what older engines call a volume's making is the last change of its top folder.
+            "volumes": self.volumes.iter().map(|one| json!({"name": one.name})).collect::<Vec<_>>(),
         })
     }
 
